@@ -1,0 +1,173 @@
+"""What consensus keeps and says: log entries, what must be durable, and the messages between nodes.
+
+A node is known by its name (`order-1`, `catalog-2`). Every message carries its sender, its receiver and the sender's
+term. Requests ask for a reply; a reply carries the storage uuid of its sender, so that a disk that forgot can be told
+from the one that answered before (design: "a disk that forgot").
+
+| message | from -> to | reply |
+|---|---|---|
+| PreVote, Vote | candidate -> voter | VoteReply |
+| Append | leader -> follower, learner | AppendReply |
+| Heartbeat | leader -> follower, learner | HeartbeatReply |
+| Snapshot | leader -> follower, learner | AppendReply, once installed |
+| TimeoutNow | leader -> follower | none (a Vote follows) |
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+NodeId = str
+
+
+class Kind(enum.IntEnum):
+    """What a log entry holds."""
+
+    NOOP = 0
+    COMMAND = 1
+    MEMBERS = 2
+
+
+@frozen
+class Entry:
+    """One log entry; `index` counts from 1. `data` is opaque to the core, but for MEMBERS."""
+
+    index: int
+    term: int
+    kind: Kind
+    data: bytes
+
+
+@frozen
+class Member:
+    """A voter as the log knows it: the uuid of its storage, and the index of the entry that named it."""
+
+    uuid: str
+    index: int
+
+
+Members = Mapping[NodeId, Member]
+
+
+@frozen
+class HardState:
+    """What a node must never forget (Raft figure 2, "persistent state on all servers")."""
+
+    term: int = 0
+    vote: NodeId | None = None
+
+
+@frozen
+class SnapshotMeta:
+    """The point a snapshot stands for: the last entry it includes, and the members as of it."""
+
+    index: int
+    term: int
+    members: Members
+
+
+@frozen
+class Message:
+    sender: NodeId
+    to: NodeId
+    term: int
+
+
+@frozen
+class Request(Message):
+    """A message that the receiver answers."""
+
+
+@frozen
+class Reply(Message):
+    uuid: str
+
+
+@frozen
+class PreVote(Request):
+    """Would you vote for me in `term`? Nobody's term changes by asking (thesis 9.6)."""
+
+    last_index: int
+    last_term: int
+    empty: bool
+    """The candidate has an empty log."""
+    founding: tuple[tuple[NodeId, str], ...] = ()
+    """The first members, where the candidate's log still knows of no others."""
+
+
+@frozen
+class Vote(PreVote):
+    """Raft figure 2, RequestVote. `transfer`: the leader asked for this election (thesis 3.10)."""
+
+    transfer: bool = False
+    empties: tuple[NodeId, ...] = ()
+    """The replicas known by the candidate to be empty."""
+
+
+@frozen
+class VoteReply(Reply):
+    granted: bool
+    pre: bool
+    empty: bool
+
+
+@frozen
+class Append(Request):
+    """Raft figure 2, AppendEntries. `seq` orders what this leader sent; `acked` is how far the receiver has
+    acknowledged to this leader under the uuid `acked_uuid`."""
+
+    seq: int
+    prev_index: int
+    prev_term: int
+    commit: int
+    entries: tuple[Entry, ...] = field(repr=lambda es: f"{es[0].index}..{es[-1].index}" if es else "none")
+    acked: int = 0
+    acked_uuid: str = ""
+    quorum_age: int = 0
+    """Ticks since a majority last confirmed this leader."""
+
+
+@frozen
+class AppendReply(Reply):
+    """`match`: everything up to here is on my disk and agrees with what was sent. Where `rejected`, the leader should
+    go on from the hint: the receiver's entries of `hint_term` start at or before `hint_index` (Raft 5.3)."""
+
+    seq: int
+    match: int
+    last_index: int
+    rejected: bool = False
+    hint_index: int = 0
+    hint_term: int = 0
+
+
+@frozen
+class Heartbeat(Request):
+    """An Append without a place in the log: confirms the leader, moves the commit index, carries read contexts."""
+
+    seq: int
+    commit: int
+    acked: int = 0
+    acked_uuid: str = ""
+    quorum_age: int = 0
+
+
+@frozen
+class HeartbeatReply(Reply):
+    seq: int
+    last_index: int
+    applied: int
+
+
+@frozen
+class TimeoutNow(Message):
+    """Start an election at once (thesis 3.10)."""
+
+
+@frozen
+class InstallSnapshot(Message):
+    """A snapshot has arrived whole at this node and has been checked; it comes from the transfer, not the wire."""
+
+    meta: SnapshotMeta

@@ -1,0 +1,1 @@
+"""The loop that saves, sends and applies, and how messages travel."""

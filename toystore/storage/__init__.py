@@ -1,0 +1,1 @@
+"""Where a replica keeps its log and its ledger."""

@@ -1,0 +1,1 @@
+"""HTTP between nodes, and what every site of ours shares."""
