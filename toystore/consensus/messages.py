@@ -9,8 +9,9 @@ from the one that answered before (design: "a disk that forgot").
 | PreVote, Vote | candidate -> voter | VoteReply |
 | Append | leader -> follower, learner | AppendReply |
 | Heartbeat | leader -> follower, learner | HeartbeatReply |
-| Snapshot | leader -> follower, learner | AppendReply, once installed |
 | TimeoutNow | leader -> follower | none (a Vote follows) |
+
+Snapshots travel beside these (replication/snapshots.py); once installed, an AppendReply says so.
 """
 
 from __future__ import annotations
@@ -132,12 +133,12 @@ class Append(Request):
 
 @frozen
 class AppendReply(Reply):
-    """`match`: everything up to here is on my disk and agrees with what was sent. Where `rejected`, the leader should
-    go on from the hint: the receiver's entries of `hint_term` start at or before `hint_index` (Raft 5.3)."""
+    """`match`: everything up to here is on my disk and agrees with what was sent. Where `rejected`, `match` is the
+    `prev_index` that did not fit, and my last entry that may fit has `hint_index` and `hint_term` (Raft 5.3)."""
 
     seq: int
     match: int
-    last_index: int
+    applied: int
     rejected: bool = False
     hint_index: int = 0
     hint_term: int = 0
@@ -157,17 +158,9 @@ class Heartbeat(Request):
 @frozen
 class HeartbeatReply(Reply):
     seq: int
-    last_index: int
     applied: int
 
 
 @frozen
 class TimeoutNow(Message):
     """Start an election at once (thesis 3.10)."""
-
-
-@frozen
-class InstallSnapshot(Message):
-    """A snapshot has arrived whole at this node and has been checked; it comes from the transfer, not the wire."""
-
-    meta: SnapshotMeta

@@ -1,0 +1,130 @@
+"""How a leader comes to be: by the votes of a majority (Raft 5.2, 5.4.1), with pre-vote (thesis 9.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toystore.consensus.messages import NodeId, PreVote, Vote, VoteReply
+from toystore.consensus.quorum import Majority
+
+if TYPE_CHECKING:
+    from toystore.consensus.node import Node
+
+
+class RaftElection:
+    """One node's part in elections: as a voter, and as a candidate."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.rule = Majority(len(node.config.voters))
+        self._granted: dict[NodeId, str] = {}
+        self._refused: set[NodeId] = set()
+        self._empties: set[NodeId] = set()
+        self._transfer = False
+        self.restart_timer()
+
+    # Timing
+
+    def restart_timer(self) -> None:
+        """A new random timeout, so that votes are seldom split (Raft 5.2)."""
+        self._started = self._node.now
+        low, high = self._node.config.election_ticks
+        self._timeout = self._node.random.randint(low, high)
+
+    def tick(self) -> None:
+        if self._node.now - self._started >= self._timeout:
+            self.restart_timer()
+            if self._node.may_campaign:
+                self.ask_first()
+
+    # As a candidate
+
+    def ask_first(self) -> None:
+        """Pre-vote: would a majority vote for me? Nobody's term changes by asking."""
+        node = self._node
+        node.become_candidate(pre=True)
+        self._begin(transfer=False)
+        self._empties = {node.id} if node.log.empty else set()
+        for voter in node.config.other_voters:
+            node.reply(
+                PreVote(
+                    node.id, voter, node.hard_state.term + 1, node.log.last_index, node.log.last_term,
+                    node.log.empty, node.founding(),
+                )
+            )  # fmt: skip
+        self._grant(node.id, node.uuid)
+
+    def campaign(self, transfer: bool) -> None:
+        """A new term, with my own vote; both are on disk before anyone hears of them."""
+        node = self._node
+        node.become_candidate(pre=False)
+        self._begin(transfer)
+        for voter in node.config.other_voters:
+            node.reply(
+                Vote(
+                    node.id, voter, node.hard_state.term, node.log.last_index, node.log.last_term,
+                    node.log.empty, node.founding(), transfer, tuple(sorted(self._empties)),
+                )
+            )  # fmt: skip
+
+    def _begin(self, transfer: bool) -> None:
+        self._granted, self._refused, self._transfer = {}, set(), transfer
+
+    def own_vote_saved(self) -> None:
+        self._grant(self._node.id, self._node.uuid)
+
+    def on_reply(self, reply: VoteReply) -> None:
+        node = self._node
+        if reply.pre != (node.role is node.role.PRE_CANDIDATE) or not node.campaigning:
+            return
+        if reply.empty:
+            self._empties.add(reply.sender)
+        if reply.granted:
+            self._grant(reply.sender, reply.uuid)
+        else:
+            self._refused.add(reply.sender)
+            if len(self._refused) >= self.rule.size:
+                node.become_follower(node.hard_state.term, None)
+
+    def _grant(self, voter: NodeId, uuid: str) -> None:
+        self._granted[voter] = uuid
+        if len(self._granted) < self.rule.size:
+            return
+        node = self._node
+        if node.role is node.role.PRE_CANDIDATE:
+            self.campaign(transfer=False)
+        else:
+            node.become_leader(dict(self._granted) if node.log.empty else None)
+
+    # As a voter
+
+    def on_request(self, request: PreVote) -> None:
+        """A PreVote or a Vote. Whoever hears a leader ignores candidates, unless that leader sent them (thesis 4.2.3)."""
+        node = self._node
+        pre = not isinstance(request, Vote)
+        transfer = isinstance(request, Vote) and request.transfer
+        if request.term > node.hard_state.term and node.hears_leader and not transfer:
+            return
+        if not pre and request.term > node.hard_state.term:
+            node.become_follower(request.term, None)
+        granted = (
+            request.term >= node.hard_state.term + pre
+            and (pre or node.hard_state.vote in (None, request.sender))
+            and node.log.up_to_date(request.last_index, request.last_term)
+            and self._counts(request, pre)
+        )
+        if granted and not pre:
+            node.vote_for(request.sender)
+            self.restart_timer()
+        term = request.term if granted else node.hard_state.term
+        node.reply(VoteReply(node.id, request.sender, term, node.uuid, granted, pre, node.log.empty))
+
+    def _counts(self, request: PreVote, pre: bool) -> bool:
+        """Does my vote count? Not where my disk may have forgotten one."""
+        node = self._node
+        if not node.log.empty:
+            return node.named
+        if not request.empty:
+            return dict(request.founding).get(node.id) == node.uuid
+        empties = {*request.empties, node.id} if isinstance(request, Vote) else set()
+        return pre or len(empties) >= self.rule.size

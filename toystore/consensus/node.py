@@ -1,0 +1,515 @@
+"""One replica's part in consensus: ticks and messages in, one `Ready` out.
+
+The core never sleeps, sends or writes, and its random source is given to it; time is ticks. Whoever drives it (there is
+one place: replication/replicator.py) does what `ready` says, in this order: send what may leave at once, save, send what
+had to wait for the save, apply.
+"""
+
+from __future__ import annotations
+
+import enum
+import random as random_module
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from attrs import Factory, evolve, frozen
+
+from toystore.consensus.election import RaftElection
+from toystore.consensus.leadership import Leadership
+from toystore.consensus.log import Log
+from toystore.consensus.membership import decode_members
+from toystore.consensus.messages import (
+    Append,
+    AppendReply,
+    Entry,
+    HardState,
+    Heartbeat,
+    HeartbeatReply,
+    Kind,
+    Member,
+    Members,
+    Message,
+    NodeId,
+    PreVote,
+    SnapshotMeta,
+    TimeoutNow,
+    VoteReply,
+)
+
+
+class Role(enum.Enum):
+    FOLLOWER = "follower"
+    PRE_CANDIDATE = "pre-candidate"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+    LEARNER = "learner"
+
+
+@frozen
+class Limits:
+    """What bounds memory and messages; sizes in bytes of entry data plus a small overhead each."""
+
+    append_entries: int = 1024
+    append_bytes: int = 256 * 1024
+    window: int = 4
+    """Appends in flight to one follower; also how many may wait for an earlier one to arrive."""
+    uncommitted_bytes: int = 8 * 1024 * 1024
+    apply_entries: int = 1024
+
+
+@frozen
+class NodeConfig:
+    """`voters` and `learners` name all nodes of the cluster, in the order of their ids. Times in ticks."""
+
+    id: NodeId
+    voters: tuple[NodeId, ...]
+    learners: tuple[NodeId, ...] = ()
+    election: str = "raft"
+    election_ticks: tuple[int, int] = (30, 60)
+    heartbeat_ticks: int = 5
+    resend_ticks: int = 20
+    hand_over_ticks: int | None = None
+    """With `leader_preference = "highest"`: how long a higher id must be healthy."""
+    limits: Limits = Factory(Limits)
+
+    @property
+    def other_voters(self) -> tuple[NodeId, ...]:
+        return tuple(voter for voter in self.voters if voter != self.id)
+
+    @property
+    def peers(self) -> tuple[NodeId, ...]:
+        """Whom this node would lead."""
+        return tuple(node for node in (*self.voters, *self.learners) if node != self.id)
+
+    def rank(self, voter: NodeId) -> int:
+        return self.voters.index(voter)
+
+
+@frozen
+class Ready:
+    """What must happen now. `reply` may leave once `hard_state` and `entries` are on disk (at once if there is neither).
+
+    `apply` is committed and on this node's disk. `reads` are confirmed at an applied index of at least the number given;
+    `lost_reads` never will be. `snapshots` are peers that need one, with the index each has applied. `forgot`: this disk
+    has less than it acknowledged; the node takes part in nothing until `renewed`.
+    """
+
+    send: tuple[Message, ...] = ()
+    hard_state: HardState | None = None
+    entries: tuple[Entry, ...] = ()
+    reply: tuple[Message, ...] = ()
+    apply: tuple[Entry, ...] = ()
+    reads: tuple[tuple[int, int], ...] = ()
+    lost_reads: tuple[int, ...] = ()
+    snapshots: tuple[tuple[NodeId, int], ...] = ()
+    forgot: bool = False
+
+    @property
+    def must_save(self) -> bool:
+        return self.hard_state is not None or bool(self.entries)
+
+    @property
+    def nothing(self) -> bool:
+        return self == _NOTHING
+
+
+_NOTHING = Ready()
+
+
+class NotLeading(Exception):
+    """Only a leader can do this."""
+
+
+class Node:
+    def __init__(
+        self,
+        config: NodeConfig,
+        random: random_module.Random,
+        *,
+        uuid: str,
+        hard_state: HardState | None = None,
+        log: Log | None = None,
+        members: Members | None = None,
+    ) -> None:
+        """As recovered from the disk: `members` are as of the applied index."""
+        self.config = config
+        self.random = random
+        self.uuid = uuid
+        self.hard_state = hard_state or HardState()
+        self.log = log or Log()
+        self.members: Mapping[NodeId, Member] = members or {}
+        if not self.members and self.log.base_index == 0 and not self.log.empty:
+            self._note_founding(self.log.entry(1))
+        self.now = 0
+        self.role = self._idle_role
+        self.leader: NodeId | None = None
+        self.leadership: Leadership | None = None
+        self.writable = True
+        self.forgot = False
+        self.gave_up = ""
+        self.election = RaftElection(self)
+        self._heard = -config.election_ticks[1]
+        self._confirmed_at: int | None = None
+        self._early: deque[Append] = deque(maxlen=config.limits.window)
+        self._urgent: list[Message] = []
+        self._replies: list[Message] = []
+        self._unsaved_state = False
+        self._first_unsaved = self.log.last_index + 1
+        self._saving: HardState | None = None
+        self._saving_to = 0
+        self._saving_since: int | None = None
+        self._applying = False
+        self._reads: list[tuple[int, int]] = []
+        self._lost_reads: list[int] = []
+        self._snapshots: list[tuple[NodeId, int]] = []
+
+    # What is asked of it ----------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        self.now += 1
+        if self._saving_since is not None and self.now - self._saving_since >= self.config.election_ticks[0]:
+            self.step_down("its own disk stalls")
+        if self.leadership is not None:
+            self.leadership.tick()
+        elif self.role is not Role.LEARNER:
+            self.election.tick()
+
+    def step(self, message: Message) -> None:
+        """Take in a message from a peer. Whatever it leads to comes out of `ready`."""
+        if message.to != self.id or message.sender not in self.config.peers or self.forgot:
+            return
+        match message:
+            case PreVote():
+                if self.role is not Role.LEARNER:
+                    self.election.on_request(message)
+            case VoteReply(pre=True, granted=True):
+                if message.term == self.hard_state.term + 1:
+                    self.election.on_reply(message)
+            case Append() | Heartbeat() if message.term < self.hard_state.term:
+                self._answer_stale(message)
+            case _:
+                self._step_in_term(message)
+
+    def _step_in_term(self, message: Message) -> None:
+        if message.term > self.hard_state.term:
+            self.become_follower(message.term, None)
+        if message.term < self.hard_state.term:
+            return
+        match message:
+            case Append():
+                self._follow(message)
+                if not self._has_forgotten(message):
+                    self._on_append(message)
+            case Heartbeat():
+                self._follow(message)
+                if not self._has_forgotten(message):
+                    self._on_heartbeat(message)
+            case VoteReply():
+                self.election.on_reply(message)
+            case AppendReply() if self.leadership is not None:
+                self.leadership.on_append_reply(message)
+            case HeartbeatReply() if self.leadership is not None:
+                self.leadership.on_heartbeat_reply(message)
+            case TimeoutNow() if self.may_campaign:
+                self.election.restart_timer()
+                self.election.campaign(transfer=True)
+
+    def propose(self, data: Sequence[bytes]) -> range | None:
+        """Append commands: their indexes, or None where they are turned away (too much waits, or a hand-over is under
+        way). Raises NotLeading."""
+        return self._leading.propose(data)
+
+    def read_index(self, token: int) -> None:
+        """Ask for `token` to come back in `Ready.reads` or `lost_reads` (Raft 8). Raises NotLeading."""
+        self._leading.read_index(token)
+
+    def transfer(self, target: NodeId | None = None) -> NodeId | None:
+        """Hand leadership over; gives to whom, None where nobody is able. Raises NotLeading."""
+        return self._leading.transfer(target)
+
+    def unreachable(self, peer: NodeId) -> None:
+        """A message to `peer` was lost, as far as the transport can tell."""
+        if self.leadership is not None:
+            self.leadership.unreachable(peer)
+
+    def snapshot_sent(self, peer: NodeId, index: int | None) -> None:
+        """The transfer to `peer` ended: it has installed up to `index`, or (None) it failed."""
+        if self.leadership is not None:
+            self.leadership.snapshot_sent(peer, index)
+
+    def set_writable(self, writable: bool) -> None:
+        """A node that cannot write neither campaigns nor leads."""
+        self.writable = writable
+        if not writable:
+            self.step_down("it can not write")
+
+    # What comes out -----------------------------------------------------------------------------------------------
+
+    def ready(self) -> Ready:
+        """Everything there is to do. What is given is not given again."""
+        send, self._urgent = tuple(self._urgent), []
+        reads, self._reads = tuple(self._reads), []
+        lost, self._lost_reads = tuple(self._lost_reads), []
+        snapshots, self._snapshots = tuple(self._snapshots), []
+        hard_state, entries, replies = self._take_save()
+        return Ready(
+            send, hard_state, entries, replies, self._take_apply(), reads, lost, snapshots, self.forgot
+        )
+
+    def _take_save(self) -> tuple[HardState | None, tuple[Entry, ...], tuple[Message, ...]]:
+        if self._saving_since is not None or self.forgot:
+            return None, (), ()
+        last = self.log.last_index
+        hard_state = self.hard_state if self._unsaved_state else None
+        entries = (
+            self.log.slice(self._first_unsaved, last, last, 1 << 62) if self._first_unsaved <= last else ()
+        )
+        if hard_state is not None or entries:
+            self._saving, self._saving_to, self._saving_since = hard_state, last, self.now
+        self._unsaved_state = False
+        self._first_unsaved = last + 1
+        replies, self._replies = tuple(self._replies), []
+        return hard_state, entries, replies
+
+    def _take_apply(self) -> tuple[Entry, ...]:
+        last = min(self.log.commit, self.log.saved)
+        if self._applying or self.log.applied >= last:
+            return ()
+        self._applying = True
+        limit = self.config.limits.apply_entries
+        return self.log.slice(self.log.applied + 1, last, limit, 1 << 62)
+
+    def advance(self) -> None:
+        """What the last `ready` told to save is on disk."""
+        assert self._saving_since is not None
+        saved = self._saving
+        self._saving, self._saving_since = None, None
+        self.log.saved = max(self.log.saved, min(self._saving_to, self._first_unsaved - 1))
+        if saved is not None and self.role is Role.CANDIDATE and saved == self.hard_state:
+            self.election.own_vote_saved()
+        if self.leadership is not None:
+            self.leadership.maybe_commit()
+
+    def applied(self, index: int) -> None:
+        """Everything up to `index` has been applied."""
+        self._applying = False
+        self.log.applied = index
+
+    def renewed(self, uuid: str) -> None:
+        """The disk that forgot has a new uuid, and takes part again as far as that counts."""
+        self.uuid, self.forgot = uuid, False
+        self.become_follower(self.hard_state.term, None)
+
+    def restore(self, meta: SnapshotMeta) -> None:
+        """A snapshot has been installed; nothing was being saved or applied."""
+        assert self._saving_since is None
+        assert not self._applying
+        self.log.restore(meta.index, meta.term)
+        self.members = meta.members
+        self._first_unsaved = meta.index + 1
+        self._early.clear()
+
+    # The state of others' making ----------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> NodeId:
+        return self.config.id
+
+    @property
+    def _leading(self) -> Leadership:
+        if self.leadership is None:
+            raise NotLeading
+        return self.leadership
+
+    @property
+    def _idle_role(self) -> Role:
+        return Role.FOLLOWER if self.id in self.config.voters else Role.LEARNER
+
+    @property
+    def named(self) -> bool:
+        """Is this storage the one that the log names?"""
+        member = self.members.get(self.id)
+        return member is not None and member.uuid == self.uuid
+
+    @property
+    def may_campaign(self) -> bool:
+        able = self.writable and not self.forgot and self._saving_since is None
+        return able and self.id in self.config.voters and (self.log.empty or self.named)
+
+    @property
+    def campaigning(self) -> bool:
+        return self.role in (Role.PRE_CANDIDATE, Role.CANDIDATE)
+
+    @property
+    def hears_leader(self) -> bool:
+        """A leader that a quorum follows was heard of within the shortest election timeout."""
+        heard = self._heard if self.leadership is None else self.leadership.last_quorum()
+        return self.now - heard < self.config.election_ticks[0]
+
+    @property
+    def quorum_age(self) -> int | None:
+        """Ticks since a leader confirmed by a quorum was last in contact; None for never. 0 at a leader that serves."""
+        if self.leadership is not None:
+            return self.now - self.leadership.last_quorum()
+        return None if self._confirmed_at is None else self.now - self._confirmed_at
+
+    def founding(self) -> tuple[tuple[NodeId, str], ...]:
+        """The first members, where the log knows of no others."""
+        if any(member.index != 1 for member in self.members.values()):
+            return ()
+        return tuple((node, member.uuid) for node, member in self.members.items())
+
+    def _note_founding(self, entry: Entry) -> None:
+        """The founding entry takes effect when it is appended; later ones when they are committed."""
+        if entry.index == 1:
+            uuids = decode_members(entry.data)[1] if entry.kind is Kind.MEMBERS else {}
+            self.members = {node: Member(uuid, 1) for node, uuid in uuids.items()}
+
+    def commit_to(self, index: int) -> tuple[Entry, ...]:
+        newly = self.log.commit_to(index)
+        for entry in newly:
+            if entry.kind is Kind.MEMBERS and entry.index > 1:
+                self.members = renamed(self.members, entry)
+        return newly
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        first = self.log.append(entries)
+        if first:
+            self._first_unsaved = min(self._first_unsaved, first)
+            if first == 1:
+                self._note_founding(self.log.entry(1))
+
+    # Roles --------------------------------------------------------------------------------------------------------
+
+    def _set_hard_state(self, hard_state: HardState) -> None:
+        assert hard_state.term >= self.hard_state.term
+        if hard_state.term > self.hard_state.term:
+            self._early.clear()
+            self._replies = [reply for reply in self._replies if not isinstance(reply, AppendReply)]
+        if hard_state != self.hard_state:
+            self.hard_state = hard_state
+            self._unsaved_state = True
+
+    def become_follower(self, term: int, leader: NodeId | None) -> None:
+        if self.leadership is not None:
+            self._lost_reads += self.leadership.waiting_reads()
+            self.leadership = None
+        if self.role is not self._idle_role:
+            self.election.restart_timer()
+        self.role, self.leader = self._idle_role, leader
+        if term > self.hard_state.term:
+            self._set_hard_state(HardState(term, None))
+
+    def step_down(self, reason: str) -> None:
+        """A leader or candidate gives up in its term; `reason` is for whoever reads the log."""
+        if self.leadership is not None or self.campaigning:
+            self.gave_up = reason
+            self.become_follower(self.hard_state.term, None)
+
+    def become_candidate(self, pre: bool) -> None:
+        self.leader = None
+        self.role = Role.PRE_CANDIDATE if pre else Role.CANDIDATE
+        if not pre:
+            self._set_hard_state(HardState(self.hard_state.term + 1, self.id))
+
+    def vote_for(self, candidate: NodeId) -> None:
+        self._set_hard_state(evolve(self.hard_state, vote=candidate))
+
+    def become_leader(self, founding: Mapping[NodeId, str] | None) -> None:
+        self.role, self.leader = Role.LEADER, self.id
+        self.leadership = Leadership(self, self.election.rule)
+        self.leadership.open_term(dict(founding) if founding else None)
+
+    # Following ----------------------------------------------------------------------------------------------------
+
+    def _follow(self, message: Append | Heartbeat) -> None:
+        assert self.leadership is None, f"two leaders in term {message.term}: {self.id} and {message.sender}"
+        if self.role is not self._idle_role or self.leader != message.sender:
+            self.become_follower(message.term, message.sender)
+        self._heard = self.now
+        self._confirmed_at = max(self._confirmed_at or 0, self.now - message.quorum_age)
+        self.election.restart_timer()
+
+    def _has_forgotten(self, message: Append | Heartbeat) -> bool:
+        """The leader holds an acknowledgement of this very storage for more than is here."""
+        if message.acked_uuid == self.uuid and message.acked > self.log.last_index:
+            self.forgot = True
+            self._replies.clear()
+        return self.forgot
+
+    def _answer_stale(self, message: Append | Heartbeat) -> None:
+        """Tell a leader of an older term that there is a newer one."""
+        self.reply(
+            HeartbeatReply(self.id, message.sender, self.hard_state.term, self.uuid, 0, self.log.applied)
+        )
+
+    def _on_append(self, message: Append) -> None:
+        log = self.log
+        if message.prev_index > log.last_index:
+            self._keep_early(message)
+        previous = log.term_at(message.prev_index)
+        if previous != message.prev_term and message.prev_index >= log.base_index:
+            index, term = log.may_agree(message.prev_index, message.prev_term)
+            self._answer_append(message, match=message.prev_index, rejected=True, index=index, term=term)
+            return
+        self.append(message.entries)
+        last = message.prev_index + len(message.entries)
+        if message.commit > log.commit and last > log.commit:
+            self.commit_to(min(message.commit, last))
+        self._answer_append(message, match=max(last, log.commit))
+        self._take_early()
+
+    def _answer_append(
+        self, message: Append, match: int, rejected: bool = False, index: int = 0, term: int = 0
+    ) -> None:
+        self.reply(
+            AppendReply(
+                self.id, message.sender, self.hard_state.term, self.uuid, message.seq, match, self.log.applied,
+                rejected, index, term,
+            )
+        )  # fmt: skip
+
+    def _keep_early(self, message: Append) -> None:
+        """Appends may arrive in any order; this one is refused, and kept in case those before it are still to come."""
+        if all(early.prev_index != message.prev_index for early in self._early):
+            self._early.append(message)
+
+    def _take_early(self) -> None:
+        for message in list(self._early):
+            if message.prev_index <= self.log.last_index and message in self._early:
+                self._early.remove(message)
+                self._on_append(message)
+
+    def _on_heartbeat(self, message: Heartbeat) -> None:
+        if message.acked_uuid == self.uuid and message.commit > self.log.commit:
+            self.commit_to(message.commit)
+        self.reply(
+            HeartbeatReply(
+                self.id, message.sender, self.hard_state.term, self.uuid, message.seq, self.log.applied
+            )
+        )
+
+    # Output -------------------------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """To leave at once: it reveals nothing that is not on disk."""
+        self._urgent.append(message)
+
+    def reply(self, message: Message) -> None:
+        """To leave once everything so far is on disk."""
+        self._replies.append(message)
+
+    def want_snapshot(self, peer: NodeId, since: int) -> None:
+        self._snapshots.append((peer, since))
+
+    def confirm_reads(self, tokens: Sequence[int], index: int) -> None:
+        self._reads += [(token, index) for token in tokens]
+
+
+def renamed(members: Members, entry: Entry) -> Members:
+    """The members after a MEMBERS entry: who has another uuid than before is named by this entry."""
+    uuids = decode_members(entry.data)[1]
+    return {
+        node: members[node] if node in members and members[node].uuid == uuid else Member(uuid, entry.index)
+        for node, uuid in uuids.items()
+    }
