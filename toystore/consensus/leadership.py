@@ -215,7 +215,7 @@ class Leadership:
     def on_append_reply(self, reply: AppendReply) -> None:
         progress = self._heard(reply)
         progress.seq = max(progress.seq, reply.seq)
-        progress.applied = max(progress.applied, reply.applied)
+        progress.applied = reply.applied
         if reply.rejected:
             self._back_off(progress, reply)
         elif reply.match <= self._log.last_index and progress.accept(reply.match, self._node.now):
@@ -248,7 +248,7 @@ class Leadership:
     def on_heartbeat_reply(self, reply: HeartbeatReply) -> None:
         progress = self._heard(reply)
         progress.seq = max(progress.seq, reply.seq)
-        progress.applied = max(progress.applied, reply.applied)
+        progress.applied = reply.applied
         self._maybe_confirm()
         self._send_append(reply.sender)
 
@@ -263,7 +263,7 @@ class Leadership:
         progress = self.peers[peer]
         if progress.flow is Flow.SNAPSHOT:
             progress.probe(progress.match + 1 if index is None else index + 1)
-            progress.applied = max(progress.applied, index or 0)
+            progress.applied = progress.applied if index is None else index
 
     # Committing
 

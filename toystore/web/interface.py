@@ -111,7 +111,12 @@ class CatalogService(Protocol):
         """CatalogBehind where it has not applied `at_least` within a second."""
 
     def products(
-        self, after: int, limit: int, text: str = "", topic: str | None = None, at_least: Position | None = None
+        self,
+        after: int,
+        limit: int,
+        text: str = "",
+        topic: str | None = None,
+        at_least: Position | None = None,
     ) -> Deferred[Dated[list[Product]]]:
         """By number, those above `after`. CatalogBehind as above."""
 
