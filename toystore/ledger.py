@@ -125,7 +125,7 @@ def apply(view: View, index: int, term: int, at: int, request: Request) -> tuple
     if remembered is not None:
         return remembered, []
     effects: list[Effect] = []
-    now = max(at, view.clock())
+    now = max(min(at, BOUND), view.clock())
     if now > view.clock():
         effects.append(SetClock(now))
     outcome, changes = _Entry(view, index, term, now).carry_out(request.command)
@@ -207,10 +207,13 @@ class _Entry:
         return Done(self.index, order, touched), [*map(SaveProduct, touched), SaveOrder(order)]
 
     def _replay(self, known: Order, side: str, wanted: dict[str, int]) -> Result:
-        same = known.side.value == side and [(line.name, line.quantity) for line in known.lines] == list(wanted.items())
+        same = known.side.value == side and [(line.name, line.quantity) for line in known.lines] == list(
+            wanted.items()
+        )
         if not same:
             return _refused(
-                Refusal.KEY_REUSED, f"this key already stands for order {known.number}, which has another body"
+                Refusal.KEY_REUSED,
+                f"this key already stands for order {known.number}, which has another body",
             )
         return Done(self.index, known, replayed=True), []
 
@@ -246,12 +249,14 @@ class _Entry:
                 detail = f"{product.quantity} of {product.name!r} are in stock, {n} would be needed"
                 return (), Refused(Refusal.INSUFFICIENT_STOCK, detail)
             if quantity > BOUND or volume > BOUND:
-                return (), Refused(Refusal.LIMIT, f"the stock or volume of {product.name!r} would exceed {BOUND}")
+                return (), Refused(
+                    Refusal.LIMIT, f"the stock or volume of {product.name!r} would exceed {BOUND}"
+                )
             moved.append(evolve(product, quantity=quantity, volume=volume, version=self.index))
         return tuple(moved), None
 
     def cancel_order(self, command: CancelOrder) -> Result:
-        order = self.view.order(command.number)
+        order = self.view.order(command.number) if 0 <= command.number <= BOUND else None
         if order is None:
             return _refused(Refusal.UNKNOWN_ORDER, f"there is no order {command.number}")
         if order.status is OrderStatus.CANCELLED:
@@ -273,7 +278,9 @@ class _Entry:
 
     def load_catalog(self, command: LoadCatalog) -> Result:
         if self.view.highest_product_number():
-            return _refused(Refusal.VERSION_MISMATCH, "the ledger has products; a catalog is loaded only once")
+            return _refused(
+                Refusal.VERSION_MISMATCH, "the ledger has products; a catalog is loaded only once"
+            )
         products: list[Product] = []
         names, numbers, next_number = set(), set(), 1
         for row in command.rows:
@@ -302,6 +309,8 @@ class _Entry:
             if command.price is None:
                 return _refused(Refusal.MALFORMED, f"the new product {command.name!r} needs a price")
             number = self.view.highest_product_number() + 1
+            if number > BOUND:
+                return _refused(Refusal.LIMIT, f"the number of {command.name!r} would exceed {BOUND}")
             new = Product(
                 command.name, number, command.price, command.quantity or 0, command.topic or "", self.index, 0
             )
@@ -328,12 +337,14 @@ class _Entry:
         old = self.view.product(command.name)
         if old is None:
             return _unknown_product(command.name)
+        if abs(command.delta) > BOUND:
+            return _refused(Refusal.LIMIT, f"the change is {command.delta}; it must be within {BOUND} units")
         quantity = old.quantity + command.delta
         if quantity < 0 and not command.clamp:
             detail = f"{old.quantity} of {old.name!r} are in stock; it can not change by {command.delta}"
             return _refused(Refusal.INSUFFICIENT_STOCK, detail)
         new = evolve(old, quantity=max(quantity, 0), version=self.index)
-        return self._save("adjust_stock", old, new, delta=command.delta)
+        return self._save("adjust_stock", old, new, delta=new.quantity - old.quantity)
 
     def restock_empty(self, command: RestockEmpty) -> Result:
         if self.view.last_restock() != command.after:
@@ -344,7 +355,8 @@ class _Entry:
             return _refused(Refusal.LIMIT, fault)
         products = [evolve(p, quantity=command.to, version=self.index) for p in self.view.products_at_zero()]
         changes = [
-            self._change("restock_empty", i, p, "quantity", p.quantity, p.quantity) for i, p in enumerate(products)
+            self._change("restock_empty", i, p, "quantity", p.quantity, p.quantity)
+            for i, p in enumerate(products)
         ]
         effects: list[Effect] = [*map(SaveProduct, products), *changes, SetLastRestock(self.index)]
         return Done(self.index, None, tuple(products)), effects
@@ -355,7 +367,7 @@ class _Entry:
             return _refused(Refusal.MALFORMED, "a product needs a name")
         if fault:
             return _refused(Refusal.LIMIT, f"product {new.name!r}: {fault}")
-        changes = []
+        changes: list[Effect] = []
         for field in ("price", "quantity", "topic"):
             value = getattr(new, field)
             if old is None or getattr(old, field) != value:
@@ -363,7 +375,13 @@ class _Entry:
         return Done(self.index, None, (new,)), [SaveProduct(new), *changes]
 
     def _change(
-        self, command: str, sequence: int, product: Product, field: str, value: int | str, delta: int | None = None
+        self,
+        command: str,
+        sequence: int,
+        product: Product,
+        field: str,
+        value: int | str,
+        delta: int | None = None,
     ) -> SaveChange:
         name, number = product.name, product.number
         return SaveChange(

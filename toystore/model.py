@@ -51,7 +51,7 @@ class Position(NamedTuple):
     """
 
     generation: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks a position for
 
 
 ORIGIN = Position(0, 0)

@@ -81,12 +81,10 @@ class Sender:
             return
         self._transfers[peer] = None
         self.log.info("sending a snapshot of what changed since {since} to {peer}", since=since, peer=peer)
-        spooled = self._storage.spool(since)
-        spooled.addCallbacks(self._spooled, self._failed, (node, term, peer), None, (peer,))
-        spooled.addErrback(lambda failure: self.log.failure("sending a snapshot", failure))
+        Deferred.fromCoroutine(self._spool(node, term, peer, since)).addErrback(self._failed, peer)
 
-    def _spooled(self, result: tuple[SpoolInfo, Spool], node: NodeId, term: int, peer: NodeId) -> None:
-        info, spool = result
+    async def _spool(self, node: NodeId, term: int, peer: NodeId, since: int) -> None:
+        info, spool = await self._storage.spool(since)
         if peer not in self._transfers:
             spool.close()
             return

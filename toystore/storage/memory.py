@@ -239,15 +239,7 @@ class MemoryStorage:
         return self.save(None, ())
 
     def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
-        def job() -> list[Applied]:
-            applied = []
-            for entry in entries:
-                applied.append(self._disk.state.apply_logged(entry))
-                if self._awaited:
-                    self._answer_awaited()
-            return applied
-
-        return self._call("apply", job)
+        return self._call("apply", lambda: self._disk.state.apply(entries, self._answer_awaited))
 
     def compact(self, index: int) -> Deferred[None]:
         return self._call("read", lambda: self._disk.state.compact(index))
@@ -266,6 +258,8 @@ class MemoryStorage:
         return answer
 
     def _answer_awaited(self) -> None:
+        if not self._awaited:
+            return
         state = self._disk.state
         for index in sorted(index for index in self._awaited if index <= state.head.applied):
             answers = self._awaited.pop(index)

@@ -11,7 +11,7 @@ from attrs import evolve
 from toystore.consensus.messages import Entry
 from toystore.encoding import encode_outcome
 from toystore.model import CatalogChange, Order, Outcome, Product
-from toystore.storage.interface import Applied, LogRow, StorageError
+from toystore.storage.interface import LogRow, StorageError
 from toystore.storage.shelf import Shelf
 from toystore.storage.snapshot import RememberedOutcome, Row, StateHash, as_of, hashed_outcomes_above
 from toystore.storage.state import Head, LedgerState
@@ -87,14 +87,8 @@ class MemoryState(LedgerState):
         self.entries[:0] = dropped
         self.base_index, self.base_term = base_index, base_term
 
-    def apply_logged(self, entry: Entry) -> Applied:
-        if entry.index > self.last_index():
-            raise StorageError(
-                f"entry {entry.index} is to be applied and is not in the log to {self.last_index()}"
-            )
-        applied = self.apply_entry(entry)
-        self._digests[entry.index] = self.head.digest
-        return applied
+    def _keep_digest(self, index: int, digest: bytes) -> None:
+        self._digests[index] = digest
 
     # Effects
 

@@ -7,7 +7,7 @@ its effects and the digest is here, once, so that no two storages can disagree a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import define, field
 
@@ -16,7 +16,7 @@ from toystore.consensus.membership import decode_members
 from toystore.consensus.messages import Entry, Kind, Member, Members
 from toystore.encoding import EncodingError, decode_entry, encode_outcome
 from toystore.ledger import Effect, Remember, SaveChange, SaveOrder, SaveProduct, SetClock, SetLastRestock
-from toystore.model import CatalogChange, Order, Outcome, Product
+from toystore.model import CatalogChange, Order, Outcome, Product, Request
 from toystore.storage.interface import Applied, StorageError
 from toystore.storage.shelf import Shelf
 
@@ -47,17 +47,31 @@ class LedgerState(ABC):
     head: Head
     shelf: Shelf
 
-    def apply_entry(self, entry: Entry) -> Applied:
-        """Carry out the entry that follows the applied index. StorageError where it is another one, or unreadable."""
+    @abstractmethod
+    def last_index(self) -> int:
+        """Of the log; the base index where it is empty."""
+
+    def apply(self, entries: Sequence[Entry], after_each: Callable[[], None]) -> list[Applied]:
+        """Carry out the logged entries that follow the applied index. StorageError where they are others, or unreadable;
+        the state is not to be used after that."""
+        commands = [_command(entry) for entry in entries]
+        self._look_ahead([command[1] for command in commands if command is not None])
+        results = []
+        for entry, command in zip(entries, commands, strict=True):
+            results.append(self._apply_entry(entry, command))
+            self._keep_digest(entry.index, self.head.digest)
+            after_each()
+        self._look_ahead(())
+        return results
+
+    def _apply_entry(self, entry: Entry, command: tuple[int, Request] | None) -> Applied:
         head = self.head
-        if entry.index != head.applied + 1:
-            raise StorageError(f"entry {entry.index} does not follow the applied index {head.applied}")
+        if entry.index != head.applied + 1 or entry.index > self.last_index():
+            place = f"after {head.applied} in a log to {self.last_index()}"
+            raise StorageError(f"entry {entry.index} can not be applied {place}")
         request_id, outcome, outcome_bytes = None, None, b""
-        if entry.kind is Kind.COMMAND:
-            try:
-                at, request = decode_entry(entry.data)
-            except EncodingError as error:
-                raise StorageError(f"log entry {entry.index}: {error}") from error
+        if command is not None:
+            at, request = command
             outcome, effects = ledger.apply(self, entry.index, entry.term, at, request)
             request_id, outcome_bytes = request.request_id, encode_outcome(outcome)
             for effect in effects:
@@ -98,6 +112,12 @@ class LedgerState(ABC):
                 self._save_change(change)
             case SetLastRestock(index):
                 head.last_restock = index
+
+    def _look_ahead(self, requests: Sequence[Request]) -> None:
+        """These will be applied next (none: they have been)."""
+
+    @abstractmethod
+    def _keep_digest(self, index: int, digest: bytes) -> None: ...
 
     @abstractmethod
     def _save_product(self, product: Product) -> None: ...
@@ -156,3 +176,13 @@ class LedgerState(ABC):
 
     @abstractmethod
     def remembered(self, request_id: str) -> Outcome | None: ...
+
+
+def _command(entry: Entry) -> tuple[int, Request] | None:
+    """The leader's time and the request, where the entry holds a command."""
+    if entry.kind is not Kind.COMMAND:
+        return None
+    try:
+        return decode_entry(entry.data)
+    except EncodingError as error:
+        raise StorageError(f"log entry {entry.index}: {error}") from error

@@ -1,5 +1,4 @@
 # mypy: disallow-untyped-calls=False
-# (much of twisted.web has no types)
 """How a site answers: replies, errors as JSON, and a short way to hot routes in front of Klein."""
 
 from __future__ import annotations

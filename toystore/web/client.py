@@ -1,8 +1,8 @@
-# mypy: disallow-untyped-calls=False
 """The services of other nodes, over HTTP.
 
-A request is sent once: who calls decides whether to send it again. `Unreachable` means that no byte of it has left;
-once a byte may have left, whatever goes wrong is `Broken`, also where a kept connection turns out to be closed.
+A request is sent once: who calls decides whether to send it again. `Unreachable` means that no byte of it
+has left; once a byte may have left, whatever goes wrong is `Broken`, also where a kept connection turns out
+to be closed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Never, TypeVar
 from urllib.parse import quote, urlencode
 
 from attrs import define, frozen
-from twisted.internet.defer import Deferred, TimeoutError, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -185,7 +185,10 @@ _orders = codec.DatedDecoder(list[Order])
 
 
 class HttpOrderService:
-    """An order replica (`interface.OrderService`). `cluster` and `sender` say who asks; `timeout` is in seconds."""
+    """An order replica (`interface.OrderService`).
+
+    `cluster` and `sender` say who asks; `timeout` is in seconds.
+    """
 
     def __init__(
         self,
@@ -231,7 +234,10 @@ class HttpOrderService:
 
 
 class HttpCatalogService:
-    """A catalog replica (`interface.CatalogService`); `timeout` is in seconds, and above the catalog's wait of 1 s."""
+    """A catalog replica (`interface.CatalogService`).
+
+    `timeout` is in seconds, and longer than a catalog waits for a position (1 s).
+    """
 
     def __init__(self, node: str, url: str, agent: IAgent, clock: IReactorTime, timeout: float = 3.0) -> None:
         self._node = node

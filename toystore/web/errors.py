@@ -1,8 +1,7 @@
 """The errors a client of the store may see: one table from code to status, title and whether to try again.
 
-The use cases raise the exceptions here; a dialect catches `StoreError` and renders it: `v1` with `problem`, the older
-ones in their own shape.
-"""
+The use cases raise the exceptions here; a dialect catches `StoreError` and renders it: `v1` with
+`problem`, the older ones in their own shape."""
 
 from __future__ import annotations
 

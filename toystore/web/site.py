@@ -1,6 +1,5 @@
 # mypy: disallow-untyped-calls=False
 # ruff: noqa: N802, N815
-# (much of twisted.web has no types, and its names are not ours)
 """What every site of ours shares: limits on what a client may send.
 
 Twisted's own defaults have no limit on a body, and their idle timeout starts again with every byte. Here a

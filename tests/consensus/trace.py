@@ -1,0 +1,72 @@
+"""Messages and the state of a node, a line each."""
+
+from __future__ import annotations
+
+from toystore.consensus.messages import (
+    Append,
+    AppendReply,
+    Entry,
+    Heartbeat,
+    HeartbeatReply,
+    Message,
+    PreVote,
+    Vote,
+    VoteReply,
+)
+from toystore.consensus.node import Node
+
+
+def short(name: str) -> str:
+    """order-1 is 1, catalog-1 is c1."""
+    role, _, number = name.partition("-")
+    return {"order": "", "catalog": "c"}[role] + number
+
+
+def terms(entries: tuple[Entry, ...]) -> str:
+    return "[" + " ".join(f"{entry.index}/{entry.term}" for entry in entries) + "]"
+
+
+def text(message: Message) -> str:
+    head = f"{short(message.sender)}>{short(message.to)} {type(message).__name__} t{message.term}"
+    match message:
+        case PreVote():
+            marks = [
+                "transfer" if isinstance(message, Vote) and message.transfer else "",
+                "empty" if message.empty else "",
+            ]
+            return " ".join([head, f"last {message.last_index}/{message.last_term}", *filter(None, marks)])
+        case VoteReply():
+            empty = " empty" if message.empty else ""
+            return f"{head} {'pre ' if message.pre else ''}{'yes' if message.granted else 'no'}{empty}"
+        case Append():
+            place = f"after {message.prev_index}/{message.prev_term} {terms(message.entries)}"
+            return f"{head} #{message.seq} {place} commit {message.commit}"
+        case AppendReply(rejected=True):
+            hint = f"{message.hint_index}/{message.hint_term}"
+            return f"{head} #{message.seq} refused after {message.match}, perhaps after {hint}"
+        case AppendReply():
+            return f"{head} #{message.seq} match {message.match}"
+        case Heartbeat():
+            return f"{head} #{message.seq} commit {message.commit}"
+        case HeartbeatReply():
+            return f"{head} #{message.seq}"
+        case _:
+            return head
+
+
+def state(node: Node) -> str:
+    """Role, term and log; a stretch of one term in the log is `first..last/term`."""
+    log, stretches = node.log, []
+    for index in range(log.base_index + 1, log.last_index + 1):
+        term = log.term_at(index)
+        if stretches and stretches[-1][2] == term:
+            stretches[-1][1] = index
+        else:
+            stretches.append([index, index, term])
+    shown = " ".join(f"{a}..{b}/{t}" if a != b else f"{a}/{t}" for a, b, t in stretches)
+    base = f"{log.base_index}/{log.base_term}: " if log.base_index else ""
+    named = "" if node.named or node.role is node.role.LEARNER else ", not named"
+    return (
+        f"{node.role.value} t{node.hard_state.term} log {base}[{shown}] commit {log.commit}"
+        f" applied {log.applied}{named}"
+    )

@@ -1,0 +1,104 @@
+"""What a catalog answers: lookups from what it has applied, the change feed, changes for the leader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.server import Request
+
+from toystore.catalog.feed import Feed, FeedFull
+from toystore.catalog.forward import Forwarder, NoLeader
+from toystore.encoding import EncodingError, kind_of
+from toystore.model import AdjustStock, PutProduct, RestockEmpty, SetPrice
+from toystore.ops.health import Health, add_health_routes
+from toystore.replication.interface import Replica
+from toystore.storage.interface import Reader
+from toystore.web import codec
+from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
+from toystore.web.input import BadInput, query_integer, query_text
+
+MAX_PAGE = 1000
+MAX_WAIT = 1.0
+"""Seconds a lookup waits for the position it asks for."""
+
+CHANGES = (PutProduct, SetPrice, AdjustStock, RestockEmpty)
+
+
+class Behind(Exception):
+    """This catalog has not applied what was asked for in time."""
+
+
+ERRORS = ErrorShape(
+    render=lambda status, code, message: codec.encode_error(code, message),
+    known={
+        Behind: lambda error: Reply(503, codec.encode_error("catalog_behind", str(error))),
+        NoLeader: lambda error: Reply(503, codec.encode_error("no_leader", str(error))),
+        FeedFull: lambda error: Reply(503, codec.encode_error("feed_full", str(error))),
+        EncodingError: lambda error: Reply(400, codec.encode_error("malformed", str(error))),
+    },
+)
+
+
+class CatalogRoutes:
+    """The routes over one replica."""
+
+    app = json_app()
+
+    def __init__(
+        self, replica: Replica, health: Health, feed: Feed, forwarder: Forwarder, clock: IReactorTime
+    ) -> None:
+        self.replica = replica
+        self.health = health
+        self._feed = feed
+        self._forwarder = forwarder
+        self._clock = clock
+
+    def resource(self) -> HotPaths:
+        """The root of a site; more hot paths may be added to it."""
+        return HotPaths(self.app, ERRORS).add("POST", "/ledger", self.ledger)
+
+    @app.route("/products/<name>", methods=["GET"])
+    async def product(self, request: Request, name: str) -> bytes:
+        return await self._at(request, lambda reader: reader.product(name))
+
+    @app.route("/products", methods=["GET"])
+    async def products(self, request: Request) -> bytes:
+        after = query_integer(request, "after") or 0
+        limit = query_integer(request, "limit", 1, MAX_PAGE) or MAX_PAGE
+        text, topic = query_text(request, "q") or "", query_text(request, "topic")
+        return await self._at(request, lambda reader: reader.products(after, limit, text, topic))
+
+    @app.route("/changes", methods=["GET"])
+    async def changes(self, request: Request) -> None:
+        if request.method == b"GET":
+            await self._feed.stream(request)
+
+    async def ledger(self, request: Request, body: bytes) -> Reply:
+        """Changes of the catalog only; everything else goes to the leader without us."""
+        batch = codec.decode_batch(body)
+        if batch.cluster != self.health.facts.cluster:
+            raise BadInput(f"this is cluster {self.health.facts.cluster!r}, not {batch.cluster!r}")
+        for asked in batch.requests:
+            if not isinstance(asked.command, CHANGES):
+                raise BadInput(f"a catalog does not take {kind_of(asked.command)}")
+        submitted = await self._forwarder.submit(batch.requests)
+        return Reply(200, codec.encode_results(submitted.term, submitted.results))
+
+    async def _at(self, request: Request, query: Callable[[Reader], Any]) -> bytes:
+        """The dated value of `query`, no older than the request's `min_index`."""
+        least = query_text(request, "min_index")
+        if least is not None:
+            position = codec.read_position(least)
+            try:
+                await self.replica.wait_for(position).addTimeout(MAX_WAIT, self._clock)
+            except TimedOut:
+                here = codec.position_text(self.replica.position())
+                raise Behind(f"{least} was asked for, {here} is applied here") from None
+        value, asof = await self.replica.read(query)
+        return Reply(200, codec.encode_dated(value, asof, self.replica.leader_age())).send(request)
+
+    add_health_routes(app)
+    ERRORS.install(app)

@@ -1,0 +1,244 @@
+"""The only place that knows all parts: one function for each role, in reading order.
+
+`order_replica`, `catalog_replica` and `front_end` wire a role from its config and return a `Daemon`, the Twisted service
+that twistd runs. Nothing here decides anything; whoever looks for a behaviour finds here the name of its part.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toystore.catalog.feed import Feed
+from toystore.catalog.forward import Forwarder
+from toystore.catalog.restock import Restock
+from toystore.catalog.routes import CatalogRoutes
+from toystore.consensus.node import NodeConfig
+from toystore.ops.catalog_csv import read_catalog
+from toystore.ops.config import CatalogNode, Config, ConfigError, OrderNode
+from toystore.ops.health import Health, NodeFacts
+from toystore.ops.logs import start_logging
+from toystore.ops.options import RoleOptions
+from toystore.orders.routes import MAX_BODY, OrderRoutes
+from toystore.orders.seed import Seed
+from toystore.replication.replicator import ModeMismatch, Pace, Replicator
+from toystore.replication.transport import HttpTransport
+from toystore.storage.interface import StorageError
+from toystore.storage.sqlite import DataDirInUse, SqliteStorage
+from toystore.web import peer
+from toystore.web.client import HttpOrderService, make_agent
+from toystore.web.site import LimitedSite, make_site
+
+EX_SOFTWARE = 70
+"""The exit code where a replica can not go on (sysexits.h)."""
+EX_USAGE = 2
+TICKS_PER_HEARTBEAT = 5
+
+_log = Logger()
+
+
+# How a role runs ----------------------------------------------------------------------------------------------------
+
+
+class Daemon(Service):
+    """One role: `begin`, then listen, until the process is told to stop; then `end`, and close the listeners.
+
+    What can not begin ends the process: 1 for a taken port or data directory, 70 for a broken storage, each with a
+    message that says what and where.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reactor: Any,
+        begin: Callable[[], Awaitable[None]],
+        end: Callable[[], Awaitable[None]],
+        listeners: Sequence[tuple[str, LimitedSite]],
+    ) -> None:
+        self.name = name
+        self._reactor = reactor
+        self._begin, self._end, self._listeners = begin, end, listeners
+        self._ports: list[IListeningPort] = []
+
+    def startService(self) -> None:  # noqa: N802
+        super().startService()
+        Deferred.fromCoroutine(self._start()).addErrback(lambda failure: end_process(self.name, failure))
+
+    async def _start(self) -> None:
+        await self._begin()
+        for description, site in self._listeners:
+            endpoint = serverFromString(self._reactor, description)
+            self._ports.append(await endpoint.listen(site))
+
+    def stopService(self) -> Deferred[None]:  # noqa: N802
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self._end()
+        for port in self._ports:
+            stopped = port.stopListening()
+            if stopped is not None:
+                await stopped
+
+
+def end_process(name: str, failure: Failure) -> None:
+    """Say why, and end at once: nothing that is not on disk may be said any more."""
+    if failure.check(CannotListenError):
+        where = f"{failure.value.interface or '*'}:{failure.value.port}"
+        _log.critical("{name} can not listen on {where}: the port is taken", name=name, where=where)
+        code = 1
+    elif failure.check(DataDirInUse, ModeMismatch):
+        _log.critical("{name} can not start: {reason}", name=name, reason=failure.value)
+        code = 1
+    elif failure.check(StorageError):
+        _log.critical("{name} can not trust its storage: {reason}", name=name, reason=failure.value)
+        code = EX_SOFTWARE
+    else:
+        _log.failure("{name} can not go on", failure, name=name)
+        code = EX_SOFTWARE
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def run_role(role: Callable[[Config, int, Any], Daemon], options: RoleOptions) -> IService:
+    """What a tap calls: read the config, and build the role on the reactor of this process."""
+    from twisted.internet import reactor
+
+    reactor.seconds = time.monotonic  # type: ignore[attr-defined]  # timers must not follow the wall clock
+    try:
+        config = options.read_config()
+        daemon = role(config, options.node_id, reactor)
+    except ConfigError as error:
+        print(error, file=sys.stderr)  # noqa: T201  # before there is a log
+        sys.exit(EX_USAGE)
+    start_logging(daemon.name or "")
+    return daemon
+
+
+def new_id() -> str:
+    """A request id."""
+    return secrets.token_hex(12)
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+# What order and catalog replicas share ------------------------------------------------------------------------------
+
+
+class _Replica:
+    """A replica of the ledger with its storage, its transport and its health."""
+
+    def __init__(self, config: Config, node: OrderNode | CatalogNode, role: str, reactor: Any) -> None:
+        tick = config.timing.heartbeat / TICKS_PER_HEARTBEAT
+        urls = {other.name: other.url for other in (*config.orders, *config.catalogs) if other is not node}
+        agent = make_agent(reactor, connect_timeout=config.timing.election[0])
+        self.node = node
+        self.transport = HttpTransport(
+            config.cluster.name, node.name, urls, agent, reactor, timeout=config.timing.election[1]
+        )
+        self.storage = SqliteStorage(config.directory_of(node), reactor)
+        self.replicator = Replicator(
+            node_config(config, node, tick),
+            self.storage,
+            self.transport,
+            reactor,
+            random.Random(secrets.randbits(64)),
+            wall_clock,
+            lambda failure: end_process(node.name, failure),
+            Pace(tick=tick),
+        )
+        facts = NodeFacts(node.name, role, config.cluster.name, config.cluster.election, os.getpid())
+        self.health = Health(self.replicator, facts, reactor)
+
+    def site(self, routes: OrderRoutes | CatalogRoutes, reactor: Any) -> tuple[str, LimitedSite]:
+        root = routes.resource().add("POST", peer.PATH, peer.peer_route(self.transport))
+        return self.node.listen, make_site(root, reactor, errors=INTERNAL_ERRORS, max_body=MAX_BODY, log=_log)
+
+
+def node_config(config: Config, node: OrderNode | CatalogNode, tick: float) -> NodeConfig:
+    """What the consensus core needs to know; seconds become ticks."""
+    low, high = (max(2, round(seconds / tick)) for seconds in config.timing.election)
+    highest = config.cluster.leader_preference == "highest"
+    return NodeConfig(
+        node.name,
+        voters=tuple(order.name for order in sorted(config.orders, key=lambda order: order.id)),
+        learners=tuple(catalog.name for catalog in sorted(config.catalogs, key=lambda catalog: catalog.id)),
+        election=config.cluster.election,
+        election_ticks=(low, high),
+        heartbeat_ticks=TICKS_PER_HEARTBEAT,
+        resend_ticks=max(1, low * 2 // 3),
+        hand_over_ticks=round(config.timing.hand_over_after / tick) if highest else None,
+    )
+
+
+def order_services(
+    config: Config, nodes: Iterable[OrderNode], sender: str, reactor: Any
+) -> Mapping[str, HttpOrderService]:
+    agent = make_agent(reactor)
+    return {
+        node.name: HttpOrderService(node.name, node.url, agent, reactor, config.cluster.name, sender)
+        for node in nodes
+    }
+
+
+# The roles ----------------------------------------------------------------------------------------------------------
+
+
+def order_replica(config: Config, id_: int, reactor: Any) -> Daemon:
+    """A voting replica of the ledger."""
+    node = config.order(id_)
+    replica = _Replica(config, node, "order", reactor)
+    catalog = config.cluster.catalog_csv
+    seed = Seed(replica.replicator, read_catalog(catalog, config.cluster.currency) if catalog else (), reactor)
+
+    async def begin() -> None:
+        await replica.replicator.start()
+        seed.start()
+
+    async def end() -> None:
+        seed.stop()
+        await replica.replicator.stop()
+
+    routes = OrderRoutes(replica.replicator, replica.health)
+    return Daemon(node.name, reactor, begin, end, [replica.site(routes, reactor)])
+
+
+def catalog_replica(config: Config, id_: int, reactor: Any) -> Daemon:
+    """A learner of the ledger that answers lookups and pushes changes."""
+    node = config.catalog(id_)
+    replica = _Replica(config, node, "catalog", reactor)
+    feed = Feed(replica.replicator, reactor)
+    forwarder = Forwarder(replica.replicator, order_services(config, config.orders, node.name, reactor))
+    restock = Restock(
+        replica.replicator, forwarder.submit, config.restock.to, config.restock.every, reactor, new_id
+    )
+
+    async def begin() -> None:
+        await replica.replicator.start()
+        feed.start()
+        restock.start()
+
+    async def end() -> None:
+        restock.stop()
+        feed.stop()
+        await replica.replicator.stop()
+
+    routes = CatalogRoutes(replica.replicator, replica.health, feed, forwarder, reactor)
+    return Daemon(node.name, reactor, begin, end, [replica.site(routes, reactor)])

@@ -1,0 +1,306 @@
+"""The use cases of a front end, without HTTP: look up, list, place, find, cancel, change.
+
+Every method returns a value with the position it was read or carried out at, or raises one of `web/errors.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toystore.frontend.balance import Balance
+from toystore.frontend.cache import Cache
+from toystore.frontend.leader import LeaderClient
+from toystore.frontend.subscription import Subscription, too_old
+from toystore.model import (
+    BOUND,
+    ORIGIN,
+    CancelOrder,
+    Command,
+    Done,
+    Line,
+    Order,
+    PlaceOrder,
+    Position,
+    Product,
+    Refusal,
+    Refused,
+    Request,
+)
+from toystore.web.errors import CatalogIsBehind, RefusedError, Unavailable
+from toystore.web.interface import Broken, CatalogBehind, CatalogService, Dated, Unreachable
+
+T = TypeVar("T")
+log = Logger()
+
+
+@frozen
+class Carried:
+    """A command that was carried out, now or before (`done.replayed`); `position` is where it was answered."""
+
+    done: Done
+    position: Position
+
+
+@define(eq=False)
+class _Flight:
+    """One question to the catalogs about one product, with all who wait for it; its answer is as of `needed` or
+    later, or marked with its age and as of `strict` or later."""
+
+    needed: Position
+    strict: Position
+    waiters: list[Deferred[Dated[Product | None]]] = field(factory=list)
+
+
+class Storefront:
+    """`patience`: how long one catalog may take for one answer, in seconds; more than it waits to catch up (1 s).
+
+    A `Dated` from here has age 0 where it is current, else the age to mark it with (None: not known).
+    """
+
+    def __init__(
+        self,
+        leader: LeaderClient,
+        catalogs: Sequence[CatalogService],
+        cache: Cache,
+        feed: Subscription,
+        balance: Balance,
+        clock: IReactorTime,
+        *,
+        patience: float = 2.0,
+    ) -> None:
+        self.cache = cache
+        self._leader = leader
+        self._catalogs = {catalog.node: catalog for catalog in catalogs}
+        self._feed = feed
+        self._balance = balance
+        self._clock = clock
+        self._patience = patience
+        self._flights: dict[str, _Flight] = {}
+
+    def start(self) -> None:
+        self._leader.start()
+        self._feed.start()
+
+    def stop(self) -> None:
+        self._feed.stop()
+        self._leader.stop()
+
+    def at(self, index: int) -> Position:
+        """This index, in the present generation of the ledger."""
+        return Position(self.cache.highest.generation, index)
+
+    # Products
+
+    async def product(
+        self, name: str, at_least: Position = ORIGIN, linearizable: bool = False
+    ) -> Dated[Product]:
+        """The product, as of `at_least` or later; `linearizable`: as of now, from the leader.
+
+        Raises RefusedError (UNKNOWN_PRODUCT), CatalogIsBehind, Unavailable.
+        """
+        if linearizable:
+            return self._known(name, await self._leader.product(name))
+        entry = self.cache.get(name, self._clock.seconds(), at_least)
+        counters = self.cache.counters
+        if entry is not None:
+            log.debug("***** CACHE HIT ***** {name}, {hits} so far", name=name, hits=counters.hits)
+            return Dated(entry.product, entry.asof)
+        log.debug("***** CACHE MISS ***** {name}, {misses} so far", name=name, misses=counters.misses)
+        needed = max(self.cache.needed(name), at_least)
+        highest = self.cache.highest
+        dated = await self._shared(name, needed, at_least)
+        if dated.value is None and dated.age == 0 and dated.asof < highest:
+            dated = await self._shared(name, highest, at_least)
+        return self._known(name, dated)
+
+    def _known(self, name: str, dated: Dated[Product | None]) -> Dated[Product]:
+        self.cache.hear(dated.asof)
+        if dated.value is None:
+            raise RefusedError(Refusal.UNKNOWN_PRODUCT, f"there is no product called {name!r}")
+        self.cache.put(dated.value, dated.asof)
+        return Dated(dated.value, dated.asof, dated.age)
+
+    def _shared(self, name: str, needed: Position, strict: Position) -> Deferred[Dated[Product | None]]:
+        """Join a question under way, if its answer will do; whoever came after a floor rose asks a new one."""
+        flight = self._flights.get(name)
+        if flight is None or flight.needed < needed or flight.strict < strict:
+            flight = _Flight(needed, strict)
+            self._flights[name] = flight
+            asked = ensureDeferred(
+                self._ask("product", lambda c, at_least: c.product(name, at_least), needed, strict)
+            )
+            waiter = self._wait_for(flight)
+            asked.addBoth(self._landed, name, flight)
+            asked.addErrback(lambda failure: log.failure("an answer was mishandled", failure))
+            return waiter
+        return self._wait_for(flight)
+
+    def _wait_for(self, flight: _Flight) -> Deferred[Dated[Product | None]]:
+        waiter: Deferred[Dated[Product | None]] = Deferred(flight.waiters.remove)
+        flight.waiters.append(waiter)
+        return waiter
+
+    def _landed(self, result: Dated[Product | None] | Failure, name: str, flight: _Flight) -> None:
+        if self._flights.get(name) is flight:
+            del self._flights[name]
+        waiters, flight.waiters = flight.waiters, []
+        for waiter in waiters:
+            waiter.callback(result)
+
+    async def products(
+        self, after: int, limit: int, text: str = "", topic: str | None = None, at_least: Position = ORIGIN
+    ) -> Dated[list[Product]]:
+        """By number, those above `after`. Raises CatalogIsBehind, Unavailable."""
+        needed = max(self.cache.highest, at_least)
+        dated = await self._ask(
+            "products",
+            lambda catalog, position: catalog.products(after, limit, text, topic, position),
+            needed,
+            at_least,
+        )
+        self.cache.hear(dated.asof)
+        return dated
+
+    async def _ask(
+        self,
+        kind: str,
+        question: Callable[[CatalogService, Position | None], Deferred[Dated[T]]],
+        needed: Position,
+        strict: Position,
+    ) -> Dated[T]:
+        """Ask the catalogs in turn for an answer as of `needed` or later; where none hears a leader, take one as of
+        `strict` or later, with its age."""
+        behind = False
+        stale: Dated[T] | None = None
+        for node in self._balance.order(kind, self._clock.seconds()):
+            catalog = self._catalogs[node]
+            try:
+                dated = await self._ask_one(catalog, question, strict if self._feed.degraded else needed)
+                if dated.asof < needed and not too_old(dated.age):
+                    dated = await self._ask_one(catalog, question, needed)
+            except CatalogBehind:
+                behind = True
+                continue
+            except (Unreachable, Broken, TimedOut) as error:
+                log.info("catalog {node} is skipped: {error!r}", node=node, error=error)
+                self._balance.failed(node, self._clock.seconds())
+                continue
+            self._balance.worked(node)
+            if not too_old(dated.age) and dated.asof >= needed:
+                return Dated(dated.value, dated.asof)
+            if dated.asof >= strict and (stale is None or stale.asof < dated.asof):
+                stale = dated
+            if stale is not None and self._feed.degraded:
+                break
+        if stale is not None and too_old(stale.age):
+            return stale
+        if behind or stale is not None:
+            raise CatalogIsBehind(f"no catalog has reached {needed.index} yet")
+        raise Unavailable(1.0, "no catalog can be reached")
+
+    async def _ask_one(
+        self,
+        catalog: CatalogService,
+        question: Callable[[CatalogService, Position | None], Deferred[Dated[T]]],
+        at_least: Position,
+    ) -> Dated[T]:
+        asked = maybeDeferred(question, catalog, at_least if at_least > ORIGIN else None)
+        return await asked.addTimeout(self._patience, self._clock)
+
+    # Orders
+
+    async def place(self, side: str, lines: Sequence[Line], key: str | None, request_id: str) -> Carried:
+        """Raises RefusedError, Unavailable, OutcomeUnknown."""
+        return await self._carry(request_id, PlaceOrder(side, tuple(lines), key or request_id))
+
+    async def cancel(self, number: int, request_id: str) -> Carried:
+        """The same again for an order that is cancelled already. Raises as `place`."""
+        if number > BOUND:
+            raise _unknown_order(number)
+        return await self._carry(request_id, CancelOrder(number))
+
+    async def change(self, command: Command, request_id: str) -> Carried:
+        """A change of the catalog. Raises as `place`."""
+        return await self._carry(request_id, command)
+
+    async def order(self, number: int) -> Dated[Order]:
+        """Linearizable. Raises RefusedError (UNKNOWN_ORDER), Unavailable."""
+        if number > BOUND:
+            raise _unknown_order(number)
+        dated = await self._leader.order(number)
+        self.cache.hear(dated.asof)
+        if dated.value is None:
+            raise _unknown_order(number)
+        return Dated(dated.value, dated.asof)
+
+    async def orders(self, before: int | None, limit: int) -> Dated[list[Order]]:
+        """The newest first, with numbers below `before`; linearizable. Raises Unavailable."""
+        dated = await self._leader.orders(before, limit)
+        self.cache.hear(dated.asof)
+        return Dated(dated.value, dated.asof)
+
+    async def _carry(self, request_id: str, command: Command) -> Carried:
+        answer = await self._leader.submit(Request(request_id, command))
+        position = self.at(answer.index)
+        self.cache.hear(position)
+        if isinstance(answer.outcome, Refused):
+            raise RefusedError(answer.outcome.refusal, answer.outcome.detail)
+        self._remember(answer.outcome)
+        return Carried(answer.outcome, position)
+
+    def _remember(self, done: Done) -> None:
+        """Before the client is told: from now on no reader here may see these products as they were."""
+        position = self.at(done.index)
+        for product in done.products:
+            self.cache.raise_floor(product.name, position)
+            self.cache.put(product, position)
+        if done.order is not None:
+            for line in done.order.lines:
+                self.cache.raise_floor(line.name, self.at(done.order.changed))
+
+    # How it goes
+
+    def ready(self) -> list[str]:
+        """Why this front end can not do its job; empty where it can."""
+        reasons = []
+        if self._leader.search.leader is None:
+            reasons.append("no leader of the order service is known")
+        if not self._feed.fresh():
+            reasons.append("no catalog that hears a leader is being followed")
+        return reasons
+
+    def status(self) -> dict[str, Any]:
+        """For people and tools; everything in it may be encoded as JSON."""
+        cache, leader = self.cache, self._leader.search.leader
+        return {
+            "leader": None if leader is None else leader.node,
+            "term": self._leader.search.term,
+            "commands_under_way": self._leader.queued,
+            "catalogs": {
+                "live": self._balance.live(),
+                "followed": self._feed.node,
+                "degraded": self._feed.degraded,
+            },
+            "cache": {
+                "capacity": cache.capacity,
+                "size": len(cache),
+                "serving": cache.may_serve(self._clock.seconds()),
+                "hits": cache.counters.hits,
+                "misses": cache.counters.misses,
+                "evictions": cache.counters.evictions,
+                "contents": {str(slot): name for slot, name in sorted(cache.contents().items())},
+            },
+            "position": {"generation": cache.highest.generation, "index": cache.highest.index},
+        }
+
+
+def _unknown_order(number: int) -> RefusedError:
+    return RefusedError(Refusal.UNKNOWN_ORDER, f"there is no order {number}")

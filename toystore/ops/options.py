@@ -1,0 +1,30 @@
+"""The command line of a role: `twistd toystore-order --config FILE --id N [--data-dir DIR]`."""
+
+from __future__ import annotations
+
+from twisted.python.usage import Options, UsageError
+
+from toystore.ops.config import Config, load_config
+
+
+class RoleOptions(Options):
+    optParameters = [  # noqa: N815
+        ["config", "c", None, "The TOML file of the cluster."],
+        ["id", "i", None, "The id of this node, as in the config."],
+        ["data-dir", "d", None, "Where all nodes keep their data; overrides the config."],
+    ]
+
+    def postOptions(self) -> None:  # noqa: N802
+        for name in ("config", "id"):
+            if self[name] is None:
+                raise UsageError(f"--{name} is missing")
+        if not self["id"].isascii() or not self["id"].isdigit():
+            raise UsageError(f"--id is {self['id']!r}; it must be a number, as in the config")
+
+    def read_config(self) -> Config:
+        """Raises ConfigError."""
+        return load_config(self["config"], self["data-dir"])
+
+    @property
+    def node_id(self) -> int:
+        return int(self["id"])

@@ -1,0 +1,1 @@
+"""The order role: voting replicas of the ledger, of which one leads."""

@@ -1,0 +1,47 @@
+"""One customer's keep-alive connection to a store: sends each request once, and says what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from toystore.shop.dialects import Ask, Reply
+from toystore.web.client import Calls, make_agent
+from toystore.web.interface import Broken, Unreachable
+
+PATIENCE = 15.0
+"""Seconds; longer than the store's own deadline for a request."""
+
+
+@frozen
+class Answered:
+    """`outcome` is one of `tally.OUTCOMES`; `reply` is there where it is 2xx, 4xx or 5xx. `seconds` is the wait."""
+
+    outcome: str
+    seconds: float
+    reply: Reply | None = None
+
+
+class Connection:
+    """Requests go one after the other over one connection, which is opened again when the store has closed it."""
+
+    def __init__(self, reactor: Any, url: str) -> None:
+        self._reactor = reactor
+        agent = make_agent(reactor, connect_timeout=PATIENCE, max_per_host=1)
+        self._calls = Calls(url.rstrip("/"), agent, reactor, PATIENCE)
+
+    async def send(self, ask: Ask) -> Answered:
+        began = self._reactor.seconds()
+        reply = None
+        try:
+            reached = await (
+                self._calls.get(ask.path) if ask.body is None else self._calls.post(ask.path, ask.body)
+            )
+            reply = Reply(reached.status, reached.body)
+            outcome = f"{reply.status // 100}xx"
+        except Unreachable:
+            outcome = "unreachable"
+        except Broken:
+            outcome = "timeout" if self._reactor.seconds() - began >= PATIENCE else "reset"
+        return Answered(outcome, self._reactor.seconds() - began, reply)

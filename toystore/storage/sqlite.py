@@ -1,0 +1,219 @@
+"""The storage of a replica: one SQLite file, one connection, one thread of its own.
+
+A save is one statement and one flush of the disk (see batch.py). What cannot be trusted any more is not used any more:
+after a failed sync every call fails, and the next `open` of the directory takes a new storage uuid.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred, ensureDeferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toystore.consensus.messages import Entry, HardState
+from toystore.storage.database import DataDirInUse, open_database, translated
+from toystore.storage.interface import (
+    Applied,
+    DiskFull,
+    Reader,
+    Recovered,
+    Spool,
+    SpoolInfo,
+    StorageError,
+)
+from toystore.storage.passes import StateCapture, hash_state, lay_snapshot, write_snapshot
+from toystore.storage.snapshot import check_fits
+from toystore.storage.spool import FileSpool
+from toystore.storage.sqlite_state import SqliteState
+from toystore.storage.thread import Jobs, OwnThread
+
+T = TypeVar("T")
+
+FLUSH_AFTER = 0.05
+"""Seconds of quiet after which what was applied is made durable without waiting for the next save."""
+
+
+class Reactor(IReactorFromThreads, IReactorTime):
+    """What the storage needs of a reactor."""
+
+
+class SqliteStorage:
+    """A `Storage` in `directory` (the node's own: `ledger.db`, `spool/`, after a failed sync `broken`).
+
+    `jobs` is where the database is used; without it, a thread of this storage.
+    """
+
+    log = Logger()
+
+    def __init__(self, directory: Path | str, reactor: Reactor, jobs: Jobs | None = None) -> None:
+        self._directory = Path(directory)
+        self._reactor = reactor
+        self._jobs = jobs or OwnThread(reactor, f"storage-{self._directory.name}")
+        self._opened: SqliteState | None = None
+        self._error: StorageError | None = None
+        self._captures = StateCapture()
+        self._spools = count(1)
+        self._calls = 0
+        self._quiet: IDelayedCall | None = None
+        self._closed = False
+
+    # Jobs
+
+    def _run(self, job: Callable[[SqliteState], T]) -> Deferred[T]:
+        """Run it on the storage's thread, unless something has broken before."""
+        self._calls += 1
+
+        def guarded() -> T:
+            if self._error is not None:
+                raise self._error
+            if self._opened is None:
+                raise StorageError(f"{self._directory} is not open")
+            try:
+                return job(self._opened)
+            except StorageError as error:
+                self._error = error
+                raise
+
+        return self._jobs.run(guarded)
+
+    def _write(self, state: SqliteState) -> None:
+        """Make durable what waits. After any failure but a full disk nobody knows what is on the disk."""
+        try:
+            state.write()
+        except StorageError:
+            self._mark_broken()
+            raise
+
+    def _mark_broken(self) -> None:
+        try:
+            self._marker.touch()
+        except OSError as error:
+            self.log.error("no marker at {path}: {error}", path=str(self._marker), error=error)
+
+    @property
+    def _marker(self) -> Path:
+        return self._directory / "broken"
+
+    # Opening and closing
+
+    def open(self) -> Deferred[Recovered]:
+        return self._jobs.run(self._open)
+
+    def _open(self) -> Recovered:
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._directory.chmod(0o700)
+            connection = open_database(self._directory / "ledger.db")
+            spools = self._directory / "spool"
+            spools.mkdir(mode=0o700, exist_ok=True)
+            for left in spools.iterdir():
+                left.unlink()
+        except OSError as error:
+            raise StorageError(f"{self._directory}: {error}") from error
+        try:
+            state = SqliteState(connection)
+            entries = state.load()
+            if not state.uuid or self._marker.exists():
+                state.set_uuid(uuid.uuid4().hex)
+                state.write()
+                self._marker.unlink(missing_ok=True)
+        except BaseException:
+            connection.close()
+            raise
+        self._opened = state
+        return _recovered(state, entries)
+
+    def renew_uuid(self) -> Deferred[str]:
+        def job(state: SqliteState) -> str:
+            state.set_uuid(uuid.uuid4().hex)
+            self._write(state)
+            return state.uuid
+
+        return self._run(job)
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        if self._quiet is not None:
+            self._quiet.cancel()
+            self._quiet = None
+
+        def job() -> None:
+            state, self._opened = self._opened, None
+            if state is None:
+                return
+            try:
+                if self._error is None:
+                    self._write(state)
+            finally:
+                state.connection.close()
+
+        done = self._jobs.run(job)
+        self._jobs.stop()
+        return done
+
+    # Log and ledger
+
+    def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
+        def job(state: SqliteState) -> None:
+            before = state.hard_state
+            if hard_state is not None:
+                state.set_hard_state(hard_state)
+            if entries:
+                state.put_log(entries)
+            try:
+                self._write(state)
+            except DiskFull:
+                state.set_hard_state(before)
+                raise
+
+        return self._run(job)
+
+    def flush(self) -> Deferred[None]:
+        return self._run(self._write)
+
+    def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
+        if self._quiet is None and not self._closed:
+            self._await_quiet()
+        return self._run(lambda state: state.apply(entries, lambda: self._captures.look_at(state)))
+
+    def _await_quiet(self) -> None:
+        self._quiet = self._reactor.callLater(FLUSH_AFTER, self._maybe_flush, self._calls)
+
+    def _maybe_flush(self, calls: int) -> None:
+        self._quiet = None
+        if calls + 1 < self._calls:
+            self._await_quiet()
+        else:
+            self.flush().addErrback(self._not_flushed)
+
+    def _not_flushed(self, failure: Failure) -> None:
+        """A broken disk is reported by the next call too; a full one is tried again with the next save."""
+        self.log.error("what was applied is not durable yet: {error}", error=failure.value)
+
+    def compact(self, index: int) -> Deferred[None]:
+        return self._run(lambda state: state.compact(index))
+
+    def read(self, query: Callable[[Reader], T]) -> Deferred[T]:
+        return self._run(query)
+
+    # Whole states
+
+    def state_hash(self, index: int) -> Deferred[str]:
+        captured = self._run(lambda state: self._captures.ask(state, index))
+        return ensureDeferred(hash_state(captured, self._captures, self._run, self._write))
+
+    def spool(self, since: int) -> Deferred[tuple[SpoolInfo, Spool]]:
+        return ensureDeferred(write_snapshot(since, self.new_spool, self._run, self._write))
+
+    def new_spool(self) -> Spool:
+        return FileSpool(self._directory / "spool" / f"{next(self._spools)}.jsonl")
+
+    def install(self, info: SpoolInfo, spool: Spool) -> Deferred[Recovered]:
+        ...
