@@ -19,27 +19,40 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toystore.catalog.feed import Feed
 from toystore.catalog.forward import Forwarder
 from toystore.catalog.restock import Restock
+from toystore.catalog.routes import ERRORS as CATALOG_ERRORS
 from toystore.catalog.routes import CatalogRoutes
 from toystore.consensus.node import NodeConfig
+from toystore.frontend.balance import Balance
+from toystore.frontend.cache import Cache
+from toystore.frontend.dialects import DIALECTS, make_dialect
+from toystore.frontend.leader import LeaderClient
+from toystore.frontend.routes import ERRORS as FRONT_ERRORS
+from toystore.frontend.routes import FrontFacts, FrontRoutes
+from toystore.frontend.storefront import Storefront
+from toystore.frontend.subscription import Subscription
 from toystore.ops.catalog_csv import read_catalog
 from toystore.ops.config import CatalogNode, Config, ConfigError, OrderNode
 from toystore.ops.health import Health, NodeFacts
 from toystore.ops.logs import start_logging
 from toystore.ops.options import RoleOptions
+from toystore.orders.routes import ERRORS as ORDER_ERRORS
 from toystore.orders.routes import MAX_BODY, OrderRoutes
 from toystore.orders.seed import Seed
 from toystore.replication.replicator import ModeMismatch, Pace, Replicator
 from toystore.replication.transport import HttpTransport
 from toystore.storage.interface import StorageError
-from toystore.storage.sqlite import DataDirInUse, SqliteStorage
+from toystore.storage.database import DataDirInUse
+from toystore.storage.sqlite import SqliteStorage
 from toystore.web import peer
-from toystore.web.client import HttpOrderService, make_agent
+from toystore.web.answers import ErrorShape
+from toystore.web.client import HttpCatalogService, HttpOrderService, make_agent
 from toystore.web.site import LimitedSite, make_site
 
 EX_SOFTWARE = 70
@@ -67,8 +80,11 @@ class Daemon(Service):
         begin: Callable[[], Awaitable[None]],
         end: Callable[[], Awaitable[None]],
         listeners: Sequence[tuple[str, LimitedSite]],
+        close_first: bool = False,
     ) -> None:
+        """`close_first`: take no new connections while `end` is under way."""
         self.name = name
+        self._close_first = close_first
         self._reactor = reactor
         self._begin, self._end, self._listeners = begin, end, listeners
         self._ports: list[IListeningPort] = []
@@ -88,8 +104,14 @@ class Daemon(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        if self._close_first:
+            await self._close()
         await self._end()
-        for port in self._ports:
+        await self._close()
+
+    async def _close(self) -> None:
+        ports, self._ports = self._ports, []
+        for port in ports:
             stopped = port.stopListening()
             if stopped is not None:
                 await stopped
@@ -167,13 +189,17 @@ class _Replica:
         facts = NodeFacts(node.name, role, config.cluster.name, config.cluster.election, os.getpid())
         self.health = Health(self.replicator, facts, reactor)
 
-    def site(self, routes: OrderRoutes | CatalogRoutes, reactor: Any) -> tuple[str, LimitedSite]:
+    def site(
+        self, routes: OrderRoutes | CatalogRoutes, errors: ErrorShape, reactor: Any
+    ) -> tuple[str, LimitedSite]:
         root = routes.resource().add("POST", peer.PATH, peer.peer_route(self.transport))
-        return self.node.listen, make_site(root, reactor, errors=INTERNAL_ERRORS, max_body=MAX_BODY, log=_log)
+        return self.node.listen, make_site(root, reactor, errors=errors, max_body=MAX_BODY, log=_log)
 
 
 def node_config(config: Config, node: OrderNode | CatalogNode, tick: float) -> NodeConfig:
-    """What the consensus core needs to know; seconds become ticks."""
+    """What the consensus core needs to know; seconds become ticks. Raises ConfigError."""
+    if config.cluster.election != "raft":
+        raise ConfigError(f"{config.path}: cluster.election: this version elects by 'raft' only")
     low, high = (max(2, round(seconds / tick)) for seconds in config.timing.election)
     highest = config.cluster.leader_preference == "highest"
     return NodeConfig(
@@ -206,7 +232,9 @@ def order_replica(config: Config, id_: int, reactor: Any) -> Daemon:
     node = config.order(id_)
     replica = _Replica(config, node, "order", reactor)
     catalog = config.cluster.catalog_csv
-    seed = Seed(replica.replicator, read_catalog(catalog, config.cluster.currency) if catalog else (), reactor)
+    seed = Seed(
+        replica.replicator, read_catalog(catalog, config.cluster.currency) if catalog else (), reactor
+    )
 
     async def begin() -> None:
         await replica.replicator.start()
@@ -217,7 +245,7 @@ def order_replica(config: Config, id_: int, reactor: Any) -> Daemon:
         await replica.replicator.stop()
 
     routes = OrderRoutes(replica.replicator, replica.health)
-    return Daemon(node.name, reactor, begin, end, [replica.site(routes, reactor)])
+    return Daemon(node.name, reactor, begin, end, [replica.site(routes, ORDER_ERRORS, reactor)])
 
 
 def catalog_replica(config: Config, id_: int, reactor: Any) -> Daemon:
@@ -241,4 +269,44 @@ def catalog_replica(config: Config, id_: int, reactor: Any) -> Daemon:
         await replica.replicator.stop()
 
     routes = CatalogRoutes(replica.replicator, replica.health, feed, forwarder, reactor)
-    return Daemon(node.name, reactor, begin, end, [replica.site(routes, reactor)])
+    return Daemon(node.name, reactor, begin, end, [replica.site(routes, CATALOG_ERRORS, reactor)])
+
+
+def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
+    """What speaks to customers."""
+    node = config.front(id_)
+    orders = order_services(config, config.orders, node.name, reactor)
+    agent = make_agent(reactor, max_per_host=32)
+    catalogs = [HttpCatalogService(other.name, other.url, agent, reactor) for other in config.catalogs]
+    chance = random.Random(secrets.randbits(64))
+    cache = Cache(node.cache_size)
+    leader = LeaderClient(list(orders.values()), reactor, chance, deadline=config.timing.request)
+    feed = Subscription(catalogs, cache, reactor, chance)
+    balance = Balance([other.name for other in config.catalogs])
+    storefront = Storefront(leader, catalogs, cache, feed, balance, reactor)
+
+    async def begin() -> None:
+        storefront.start()
+
+    async def end() -> None:
+        until = reactor.seconds() + config.timing.request
+        while leader.queued and reactor.seconds() < until:
+            await deferLater(reactor, 0.01)
+        storefront.stop()
+
+    public = [f"{other.dialect} {other.listen}" for other in node.publics]
+    routes = FrontRoutes(
+        storefront, FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
+    )
+    listeners = [(node.listen, make_site(routes.resource(), reactor, errors=FRONT_ERRORS))]
+    for other in node.publics:
+        if other.dialect not in DIALECTS:
+            known = ", ".join(DIALECTS)
+            raise ConfigError(
+                f"{config.path}: {node.name}: this version speaks {known}, not {other.dialect!r}"
+            )
+        dialect = make_dialect(other.dialect, storefront, config.cluster.currency, new_id, other.options)
+        listeners.append(
+            (other.listen, make_site(dialect.resource(), reactor, errors=dialect.errors, log=_log))
+        )
+    return Daemon(node.name, reactor, begin, end, listeners, close_first=True)

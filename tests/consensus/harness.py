@@ -391,12 +391,15 @@ class Network:
     def _check_replies(self, replica: Replica, messages: Iterable[Message]) -> None:
         disk = replica.disk
         for message in messages:
-            assert message.term <= disk.hard_state.term + (isinstance(message, PreVote | VoteReply)), message
+            pre = isinstance(message, PreVote | VoteReply) and not isinstance(message, Vote)
+            assert pre or message.term <= disk.hard_state.term, f"unsaved term: {message}"
             match message:
+                case VoteReply(pre=False):
+                    assert message.term <= disk.hard_state.term, f"unsaved term: {message}"
+                    voted = message.term < disk.hard_state.term or disk.hard_state.vote == message.to
+                    assert voted or not message.granted, f"unsaved vote: {message}"
                 case Vote() if message.term == disk.hard_state.term:
                     assert disk.hard_state.vote == message.sender, f"unsaved vote: {message}"
-                case VoteReply(granted=True, pre=False) if message.term == disk.hard_state.term:
-                    assert disk.hard_state.vote == message.to, f"unsaved vote: {message}"
                 case AppendReply(rejected=False) if message.term == disk.hard_state.term:
                     assert disk.last >= message.match, f"unsaved entries: {message}"
                 case _:

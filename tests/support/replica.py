@@ -25,7 +25,7 @@ TOYS = (
 
 
 class FakeReplica:
-    """A `Replica` that commits at once. Set `leads`, `leader`, `age`, `generation` or `held` to play another part.
+    """A `Replica` that commits at once. Set `leads`, `leader`, `age`, `generation` or `held` to change that.
 
     While `held`, submissions wait for `release`.
     """

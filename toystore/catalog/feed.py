@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
@@ -119,7 +119,7 @@ class Subscriber:
         self._hang_up: IDelayedCall | None = None
         request.setHeader(b"Content-Type", b"application/jsonl")
         request.registerProducer(self, True)
-        request.notifyFinish().addErrback(lambda _: self.end())
+        request.notifyFinish().addErrback(lambda _: self._gone())
 
     def tell(self, line: FeedLine) -> None:
         if self.done.called:
@@ -146,7 +146,7 @@ class Subscriber:
             self.tell(line)
 
     def stopProducing(self) -> None:  # noqa: N802
-        self.end()
+        """The connection is lost, which the request tells too."""
 
     def end(self) -> None:
         """The stream ends here; whoever awaits it finishes the request."""
@@ -154,14 +154,19 @@ class Subscriber:
             self._close()
             self.done.callback(None)
 
+    def _gone(self) -> None:
+        self._request.producer = None  # there is no channel left to unregister it from
+        self.end()
+
     def _give_up(self) -> None:
         self._hang_up = None
-        ITCPTransport(self._request.transport).abortConnection()
+        self._request.channel.forceAbortClient()
 
     def _close(self) -> None:
         self._forget_to_hang_up()
         self._waiting.clear()
-        self._request.unregisterProducer()
+        if self._request.producer is self:
+            self._request.unregisterProducer()
 
     def _forget_to_hang_up(self) -> None:
         if self._hang_up is not None:

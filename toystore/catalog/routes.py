@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
@@ -17,7 +18,7 @@ from toystore.ops.health import Health, add_health_routes
 from toystore.replication.interface import Replica
 from toystore.storage.interface import Reader
 from toystore.web import codec
-from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
+from toystore.web.answers import INTERNAL_ERRORS, HotPaths, Reply, json_app
 from toystore.web.input import BadInput, query_integer, query_text
 
 MAX_PAGE = 1000
@@ -31,8 +32,8 @@ class Behind(Exception):
     """This catalog has not applied what was asked for in time."""
 
 
-ERRORS = ErrorShape(
-    render=lambda status, code, message: codec.encode_error(code, message),
+ERRORS = evolve(
+    INTERNAL_ERRORS,
     known={
         Behind: lambda error: Reply(503, codec.encode_error("catalog_behind", str(error))),
         NoLeader: lambda error: Reply(503, codec.encode_error("no_leader", str(error))),

@@ -88,9 +88,7 @@ class Watch:
         since, before = self._before
         rate = (orders - before) / (now - since) if now > since else 0.0
         self._before = (now, orders)
-        errors = (
-            tally.total("5xx") + tally.total("reset") + tally.total("timeout") + tally.total("unreachable")
-        )
+        failed = sum(tally.total(outcome) for outcome in ("5xx", "reset", "timeout", "unreachable"))
         return (
             f"{orders} orders, {rate:.1f}/s, longest wait {tally.longest:.2f} s, "
             f"{tally.total('4xx')} refused, {failed} failed"
@@ -134,21 +132,25 @@ async def demonstrate(reactor: Any, place: Place, dialect: str, seconds: float |
     urls = public_addresses(place.config).get(dialect)
     if not urls:
         raise CommandFailed(USAGE, f"{place.config_file} has no public listener for the dialect {dialect}")
-    events: list[Callable[[str], None]] = [click.echo]
+    say: Callable[[str], None] = click.echo
+
+    def tell(event: str) -> None:
+        say(event)  # which changes: to the table while there is one
+
     click.echo(f"starting {len(place.config.nodes)} nodes, data in {place.data_dir}")
-    async with Up(reactor, place, Wishes(), lambda event: events[-1](event)) as up:
+    async with Up(reactor, place, Wishes(), tell) as up:
         await up.started()
         crowd = await gather_crowd(reactor, Trip(urls[0], dialect, (), CLIENTS, 1, GENTLE))
         watch = Watch(reactor, place, up, crowd)
         first = await watch.look()
         intro = introduction(place, first["leader"] or place.config.orders[-1].name)
         shopping = Deferred.fromCoroutine(crowd.shop(GENTLE))
-        events.append(watch.happened if sys.stdout.isatty() else click.echo)
+        say = watch.happened if sys.stdout.isatty() else click.echo
         try:
             await _watch(reactor, watch, intro, seconds)
         except CancelledError:
             click.echo("interrupted: verifying every order")
-        events.append(click.echo)
+        say = click.echo
         crowd.leave()
         await shopping
         verdict = await crowd.verify()
@@ -178,7 +180,8 @@ async def _watch(reactor: Any, watch: Watch, intro: str, seconds: float | None) 
 
 @contextmanager
 def _keys() -> Iterator[Callable[[], str]]:
-    """A function that gives the keys pressed since its last call, unechoed; none where stdin is no terminal."""
+    """A function that gives the keys pressed since its last call, unechoed; none where stdin is no
+    terminal."""
     if not sys.stdin.isatty():
         yield lambda: ""
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from typing import Any, BinaryIO
 
@@ -85,5 +86,4 @@ def export_command(place: Place, format_: str, name: str | None) -> None:
     """Write the ledger to stdout. FORMAT is products, orders or log: one JSON object a line."""
     if format_ not in KEYS:
         raise CommandFailed(USAGE, f"{format_} can not be exported yet; there are {', '.join(KEYS)}")
-    out = click.get_binary_stream("stdout")
-    run(lambda reactor: write_out(reactor, place, format_, name, out))
+    run(lambda reactor: write_out(reactor, place, format_, name, sys.stdout.buffer))

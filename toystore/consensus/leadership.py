@@ -21,7 +21,6 @@ from toystore.consensus.messages import (
     HeartbeatReply,
     Kind,
     NodeId,
-    Reply,
     TimeoutNow,
 )
 from toystore.consensus.progress import Flow, Progress
@@ -166,6 +165,7 @@ class Leadership:
             self._node.step_down("no contact with a quorum")
             return
         if self.transferee is not None and now >= self._transfer_until:
+            self.peers[self.transferee].healthy_since = None  # It did not take over: not so soon again.
             self.transferee = None
         for peer, progress in self.peers.items():
             stuck = progress.inflight and now - progress.stuck_since >= config.resend_ticks
@@ -203,28 +203,29 @@ class Leadership:
 
     # Answers
 
-    def _heard(self, reply: Reply) -> Progress:
+    def _heard(self, reply: AppendReply | HeartbeatReply) -> Progress | None:
+        """Note the contact; None for a late answer of a storage that another one has replaced since."""
         progress = self.peers[reply.sender]
         if not progress.uuid:
             progress.uuid = reply.uuid
         elif progress.uuid != reply.uuid:
+            if reply.seq <= progress.seq:
+                return None
             progress.forget(reply.uuid, self._log.last_index + 1, self._node.now)
         progress.now = self._node.now
+        progress.seq = max(progress.seq, reply.seq)
+        progress.applied = reply.applied
         return progress
 
     def on_append_reply(self, reply: AppendReply) -> None:
         progress = self._heard(reply)
-        progress.seq = max(progress.seq, reply.seq)
-        progress.applied = reply.applied
+        if progress is None:
+            return
         if reply.rejected:
             self._back_off(progress, reply)
         elif reply.match <= self._log.last_index and progress.accept(reply.match, self._node.now):
-            self._maybe_name(reply.sender, progress)
             self.maybe_commit()
-            if self._node.leadership is not self:
-                return
-        self._maybe_confirm()
-        self._send_append(reply.sender)
+        self._go_on(reply.sender, progress)
         if reply.sender == self.transferee and progress.match == self._log.last_index:
             self._node.send(TimeoutNow(self._node.id, reply.sender, self.term))
 
@@ -240,17 +241,21 @@ class Leadership:
                 stale = True
         if stale:
             return
-        agreed, _ = self._log.may_agree(reply.hint_index, reply.hint_term)
-        if reply.hint_index < self._log.base_index:
-            agreed = reply.hint_index
+        agreed, term = self._log.may_agree(reply.hint_index, reply.hint_term)
+        if agreed > reply.hint_index or term > reply.hint_term:
+            agreed = self._log.base_index - 1  # Nothing that is kept can agree: only a snapshot helps.
         progress.probe(agreed + 1)
 
     def on_heartbeat_reply(self, reply: HeartbeatReply) -> None:
         progress = self._heard(reply)
-        progress.seq = max(progress.seq, reply.seq)
-        progress.applied = reply.applied
+        if progress is not None:
+            self._go_on(reply.sender, progress)
+
+    def _go_on(self, peer: NodeId, progress: Progress) -> None:
+        """What any answer may allow."""
+        self._maybe_name(peer, progress)
         self._maybe_confirm()
-        self._send_append(reply.sender)
+        self._send_append(peer)
 
     def unreachable(self, peer: NodeId) -> None:
         """What was in flight to it is lost, as far as the transport knows."""
@@ -275,6 +280,7 @@ class Leadership:
         if index > self._log.commit and self._log.term_at(index) == self.term:
             for entry in self._node.commit_to(index):
                 self._uncommitted -= size_of(entry)
+            self.maybe_commit()  # A voter that has just been named may have acknowledged more.
             self._maybe_confirm()
 
     def _maybe_name(self, peer: NodeId, progress: Progress) -> None:

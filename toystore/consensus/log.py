@@ -129,8 +129,8 @@ class Log:
         self.base_index, self.base_term = index, term
 
     def restore(self, index: int, term: int) -> None:
-        """Start again after a snapshot that ends at `index`."""
-        assert index > self.commit, (index, self.commit)
+        """Start again after a snapshot that ends at `index`. What is committed beyond it will be learned again."""
+        assert index > self.applied, (index, self.applied)
         self._entries.clear()
         self.size = 0
         self.base_index, self.base_term = index, term

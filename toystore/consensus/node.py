@@ -54,6 +54,8 @@ class Limits:
     window: int = 4
     """Appends in flight to one follower; also how many may wait for an earlier one to arrive."""
     uncommitted_bytes: int = 8 * 1024 * 1024
+    replies: int = 256
+    """How many messages may wait for a save; the oldest give way, as though the network had lost them."""
     apply_entries: int = 1024
 
 
@@ -152,7 +154,7 @@ class Node:
         self._confirmed_at: int | None = None
         self._early: deque[Append] = deque(maxlen=config.limits.window)
         self._urgent: list[Message] = []
-        self._replies: list[Message] = []
+        self._replies: deque[Message] = deque(maxlen=config.limits.replies)
         self._unsaved_state = False
         self._first_unsaved = self.log.last_index + 1
         self._saving: HardState | None = None
@@ -268,7 +270,8 @@ class Node:
             self._saving, self._saving_to, self._saving_since = hard_state, last, self.now
         self._unsaved_state = False
         self._first_unsaved = last + 1
-        replies, self._replies = tuple(self._replies), []
+        replies = tuple(self._replies)
+        self._replies.clear()
         return hard_state, entries, replies
 
     def _take_apply(self) -> tuple[Entry, ...]:
@@ -300,10 +303,16 @@ class Node:
         self.uuid, self.forgot = uuid, False
         self.become_follower(self.hard_state.term, None)
 
+    def lacks(self, meta: SnapshotMeta) -> bool:
+        """Is a snapshot up to there of use? Not where its last entry is in the log: those after it may have been
+        acknowledged, and installing would drop them (Raft figure 13, step 6)."""
+        return meta.index > self.log.commit and self.log.term_at(meta.index) != meta.term
+
     def restore(self, meta: SnapshotMeta) -> None:
-        """A snapshot has been installed; nothing was being saved or applied."""
+        """A snapshot that this node `lacks` has been installed; nothing was being saved or applied meanwhile."""
         assert self._saving_since is None
         assert not self._applying
+        self._drop_acknowledgements()
         self.log.restore(meta.index, meta.term)
         self.members = meta.members
         self._first_unsaved = meta.index + 1
@@ -385,10 +394,16 @@ class Node:
         assert hard_state.term >= self.hard_state.term
         if hard_state.term > self.hard_state.term:
             self._early.clear()
-            self._replies = [reply for reply in self._replies if not isinstance(reply, AppendReply)]
+            self._drop_acknowledgements()
         if hard_state != self.hard_state:
             self.hard_state = hard_state
             self._unsaved_state = True
+
+    def _drop_acknowledgements(self) -> None:
+        """Of entries that are not on disk yet, and may leave the log before they are."""
+        kept = [reply for reply in self._replies if not isinstance(reply, AppendReply)]
+        self._replies.clear()
+        self._replies.extend(kept)
 
     def become_follower(self, term: int, leader: NodeId | None) -> None:
         if self.leadership is not None:
@@ -427,7 +442,8 @@ class Node:
         if self.role is not self._idle_role or self.leader != message.sender:
             self.become_follower(message.term, message.sender)
         self._heard = self.now
-        self._confirmed_at = max(self._confirmed_at or 0, self.now - message.quorum_age)
+        confirmed_at = self.now - message.quorum_age
+        self._confirmed_at = max(confirmed_at, confirmed_at if self._confirmed_at is None else self._confirmed_at)
         self.election.restart_timer()
 
     def _has_forgotten(self, message: Append | Heartbeat) -> bool:

@@ -385,6 +385,6 @@ def _understood(failure: Failure) -> Exception:
     return Broken(repr(error))
 
 
-def _key(request: Request) -> str:
-    """What a client repeats, to be told what came of it."""
-    return request.command.key if isinstance(request.command, PlaceOrder) else request.request_id
+def _key(request: Request) -> str | None:
+    """What a client repeats, to be told what came of an order."""
+    return request.command.key if isinstance(request.command, PlaceOrder) else None

@@ -1,6 +1,7 @@
 """The use cases of a front end, without HTTP: look up, list, place, find, cancel, change.
 
-Every method returns a value with the position it was read or carried out at, or raises one of `web/errors.py`.
+Every method returns a value with the position it was read or carried out at, or raises one of
+`web/errors.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -43,7 +44,8 @@ log = Logger()
 
 @frozen
 class Carried:
-    """A command that was carried out, now or before (`done.replayed`); `position` is where it was answered."""
+    """A command that was carried out, now or before (`done.replayed`); `position` is where it was
+    answered."""
 
     done: Done
     position: Position
@@ -51,8 +53,8 @@ class Carried:
 
 @define(eq=False)
 class _Flight:
-    """One question to the catalogs about one product, with all who wait for it; its answer is as of `needed` or
-    later, or marked with its age and as of `strict` or later."""
+    """One question to the catalogs about one product, with all who wait for it; its answer is as of
+    `needed` or later, or marked with its age and as of `strict` or later."""
 
     needed: Position
     strict: Position
@@ -60,7 +62,8 @@ class _Flight:
 
 
 class Storefront:
-    """`patience`: how long one catalog may take for one answer, in seconds; more than it waits to catch up (1 s).
+    """`patience`: how long one catalog may take for one answer, in seconds; more than it waits to catch
+    up (1 s).
 
     A `Dated` from here has age 0 where it is current, else the age to mark it with (None: not known).
     """
@@ -129,7 +132,8 @@ class Storefront:
         return Dated(dated.value, dated.asof, dated.age)
 
     def _shared(self, name: str, needed: Position, strict: Position) -> Deferred[Dated[Product | None]]:
-        """Join a question under way, if its answer will do; whoever came after a floor rose asks a new one."""
+        """Join a question under way, if its answer will do; whoever came after a floor rose asks a new
+        one."""
         flight = self._flights.get(name)
         if flight is None or flight.needed < needed or flight.strict < strict:
             flight = _Flight(needed, strict)
@@ -151,9 +155,10 @@ class Storefront:
     def _landed(self, result: Dated[Product | None] | Failure, name: str, flight: _Flight) -> None:
         if self._flights.get(name) is flight:
             del self._flights[name]
-        waiters, flight.waiters = flight.waiters, []
-        for waiter in waiters:
-            waiter.callback(result)
+        if isinstance(result, Failure) and not flight.waiters:
+            log.info("nobody waits any more for {name}: {why}", name=name, why=result.value)
+        while flight.waiters:
+            flight.waiters.pop(0).callback(result)
 
     async def products(
         self, after: int, limit: int, text: str = "", topic: str | None = None, at_least: Position = ORIGIN
@@ -176,8 +181,8 @@ class Storefront:
         needed: Position,
         strict: Position,
     ) -> Dated[T]:
-        """Ask the catalogs in turn for an answer as of `needed` or later; where none hears a leader, take one as of
-        `strict` or later, with its age."""
+        """Ask the catalogs in turn for an answer as of `needed` or later; where none hears a leader, take
+        one as of `strict` or later, with its age."""
         behind = False
         stale: Dated[T] | None = None
         for node in self._balance.order(kind, self._clock.seconds()):

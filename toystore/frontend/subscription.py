@@ -1,8 +1,10 @@
-"""The one change feed that a front end holds: it raises the floors of the cache, and its heartbeats allow the hits.
+"""The one change feed that a front end holds: it raises the floors of the cache, and its heartbeats allow
+the hits.
 
-A heartbeat says how old the catalog's contact with a confirmed leader is. As long as that is at most `MAX_AGE` seconds,
-now, the cache may serve; the lease it gets ends by itself at that age, whatever then happens to the stream. Where the
-stream is lost or silent, or its catalog hears no leader, another catalog is tried.
+A heartbeat says how old the catalog's contact with a confirmed leader is. As long as that is at most
+`MAX_AGE` seconds, now, the cache may serve; the lease it gets ends by itself at that age, whatever then
+happens to the stream. Where the stream is lost or silent, or its catalog hears no leader, another catalog
+is tried.
 """
 
 from __future__ import annotations
@@ -39,10 +41,11 @@ def too_old(age: float | None) -> bool:
 
 
 class Subscription:
-    """Follows one catalog at a time. `silence` is how long a stream may say nothing, `shortest` and `longest` bound the
-    pause before the next attempt; all in seconds.
+    """Follows one catalog at a time. `silence` is how long a stream may say nothing, `shortest` and
+    `longest` bound the pause before the next attempt; all in seconds.
 
-    `node` is the catalog being followed. `degraded` is True once every catalog in turn was found to hear no leader, or could not be followed.
+    `node` is the catalog being followed. `degraded` is True once every catalog in turn was found to hear
+    no leader, or could not be followed.
     """
 
     def __init__(
@@ -150,7 +153,7 @@ class Subscription:
             log.info("leaves {node}: {why}", node=self.node, why=why)
             stream.cancel()
 
-    def _ended(self, result: None | Failure, node: str) -> None:
+    def _ended(self, result: Failure | None, node: str) -> None:
         if isinstance(result, Failure) and not result.check(Unreachable, Broken, CancelledError):
             log.failure("the feed of {node} failed", result, node=node)
         self._stream = None

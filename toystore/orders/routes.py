@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
@@ -14,7 +15,7 @@ from toystore.ops.health import Health, add_health_routes
 from toystore.replication.interface import NotLeader, Replica
 from toystore.storage.interface import Reader
 from toystore.web import codec
-from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
+from toystore.web.answers import INTERNAL_ERRORS, HotPaths, Reply, json_app
 from toystore.web.input import BadInput, query_integer, whole_number
 
 T = TypeVar("T")
@@ -22,8 +23,8 @@ MAX_PAGE = 1000
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of a body that an order replica takes: a batch of commands, or a piece of a snapshot."""
 
-ERRORS = ErrorShape(
-    render=lambda status, code, message: codec.encode_error(code, message),
+ERRORS = evolve(
+    INTERNAL_ERRORS,
     known={
         NotLeader: lambda error: Reply(421, codec.encode_not_leader(error.leader)),
         EncodingError: lambda error: Reply(400, codec.encode_error("malformed", str(error))),

@@ -16,7 +16,7 @@ PATIENCE = 15.0
 
 @frozen
 class Answered:
-    """`outcome` is one of `tally.OUTCOMES`; `reply` is there where it is 2xx, 4xx or 5xx. `seconds` is the wait."""
+    """`outcome` is one of `tally.OUTCOMES`; `reply` is there where it is 2xx, 4xx or 5xx."""
 
     outcome: str
     seconds: float
@@ -24,7 +24,7 @@ class Answered:
 
 
 class Connection:
-    """Requests go one after the other over one connection, which is opened again when the store has closed it."""
+    """Requests go one after the other over one connection; it is opened again where the store has closed it."""
 
     def __init__(self, reactor: Any, url: str) -> None:
         self._reactor = reactor

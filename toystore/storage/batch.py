@@ -16,7 +16,8 @@ from toystore.consensus.messages import Entry
 from toystore.encoding import to_json
 from toystore.model import CatalogChange, Order, OrderStatus, Product, Side
 from toystore.storage.rows import digest_bytes, log_bytes, meta_bytes
-from toystore.storage.snapshot import RememberedOutcome, Row, row_line
+from toystore.storage.snapshot import RememberedOutcome, Row, head_json, row_line
+from toystore.storage.state import Head
 
 _INSERT = """INSERT INTO batch
     (log_from, log_up_to, forgotten, bytes, meta, log, digest, product, orders, outcome, change)
@@ -51,19 +52,26 @@ class Batch:
             case CatalogChange():
                 self.changes.append(row)
 
+    def set_head(self, head: Head) -> None:
+        self.meta["head"] = head_json(head).decode()
+
+    def set_base(self, index: int, term: int) -> None:
+        """The entry before the kept log."""
+        self.meta["base"] = to_json((index, term)).decode()
+
+    def empty(self) -> bool:
+        return not (self.meta or self.log or self.log_up_to)
+
     def write(self, connection: sqlite3.Connection) -> None:
         """One statement; its own transaction where none is open. Raises sqlite3.Error, and then has changed nothing."""
         place = _Bytes()
         rows = (
-            [(*place(name.encode()), *place(value.encode()), crc32(meta_bytes((name, value)))) for name, value in self.meta.items()],
+            [_meta(place, item) for item in self.meta.items()],
             [(e.index, e.term, e.kind, *place(e.data), crc32(log_bytes(e))) for e in self.log],
-            [(i, *place(digest), crc32(digest_bytes((i, digest)))) for i, digest in self.digests.items()],
+            [(item[0], *place(item[1]), crc32(digest_bytes(item))) for item in self.digests.items()],
             [_product(place, product) for product in self.products.values()],
             [_order(place, order) for order in self.orders.values()],
-            [
-                (o.index, *place(o.request_id.encode()), *place(o.outcome), crc32(row_line(o)))
-                for o in self.outcomes.values()
-            ],
+            [_outcome(place, outcome) for outcome in self.outcomes.values()],
             [_change(place, change) for change in self.changes],
         )
         texts = [to_json(table).decode() if table else "[]" for table in rows]
@@ -87,6 +95,10 @@ class _Bytes:
         return b"".join(self._parts)
 
 
+def _meta(place: _Bytes, item: tuple[str, str]) -> tuple[int, ...]:
+    return *place(item[0].encode()), *place(item[1].encode()), crc32(meta_bytes(item))
+
+
 def _product(place: _Bytes, p: Product) -> tuple[int, ...]:
     name, topic = place(p.name.encode()), place(p.topic.encode())
     return p.number, *name, p.price, p.quantity, *topic, p.version, p.volume, crc32(row_line(p))
@@ -96,6 +108,10 @@ def _order(place: _Bytes, o: Order) -> tuple[int, ...]:
     buys, placed = o.side is Side.BUY, o.status is OrderStatus.PLACED
     key, lines = place(o.key.encode()), place(to_json(o.lines))
     return o.number, buys, placed, o.at, o.index, o.term, o.changed, *key, *lines, crc32(row_line(o))
+
+
+def _outcome(place: _Bytes, o: RememberedOutcome) -> tuple[int, ...]:
+    return o.index, *place(o.request_id.encode()), *place(o.outcome), crc32(row_line(o))
 
 
 def _change(place: _Bytes, c: CatalogChange) -> tuple[int | None, ...]:

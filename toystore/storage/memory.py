@@ -29,7 +29,7 @@ from toystore.storage.interface import (
     StorageError,
 )
 from toystore.storage.memory_state import MemoryState
-from toystore.storage.snapshot import RememberedOutcome, Row, SnapshotWriter, check_fits, read_snapshot
+from toystore.storage.snapshot import BadSnapshot, RememberedOutcome, Row, SnapshotWriter, check_fits, read_snapshot
 from toystore.storage.spool import MemorySpool
 from toystore.storage.state import Head
 
@@ -154,6 +154,8 @@ class MemoryStorage:
             return fail(self._error)
         try:
             return succeed(job())
+        except BadSnapshot as error:
+            return fail(error)
         except StorageError as error:
             self._error = error
             return fail(error)

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from toystore.consensus.messages import Entry
 from toystore.encoding import encode_outcome
-from toystore.model import CatalogChange, Order, Outcome, Product
+from toystore.model import CatalogChange, Order, Outcome, Product, Request
 from toystore.storage.interface import LogRow, StorageError
 from toystore.storage.shelf import Shelf
 from toystore.storage.snapshot import RememberedOutcome, Row, StateHash, as_of, hashed_outcomes_above
@@ -86,6 +86,9 @@ class MemoryState(LedgerState):
     def _restore_log(self, dropped: list[Entry], base_index: int, base_term: int) -> None:
         self.entries[:0] = dropped
         self.base_index, self.base_term = base_index, base_term
+
+    def _look_ahead(self, requests: Sequence[Request]) -> None:
+        """Everything is at hand."""
 
     def _keep_digest(self, index: int, digest: bytes) -> None:
         self._digests[index] = digest

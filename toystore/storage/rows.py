@@ -67,7 +67,9 @@ def digest_bytes(row: tuple[int, bytes]) -> bytes:
     return b"%d " % row[0] + row[1]
 
 
-def _order(number: int, side: str, status: str, at: int, idx: int, term: int, changed: int, key: str, lines: str) -> Order:
+def _order(
+    number: int, side: str, status: str, at: int, idx: int, term: int, changed: int, key: str, lines: str
+) -> Order:
     return Order(number, Side(side), _lines.decode(lines), OrderStatus(status), at, idx, term, changed, key)
 
 
@@ -104,7 +106,9 @@ CHANGE: Table[CatalogChange] = Table(
 )
 
 
-def log_rows(connection: sqlite3.Connection, index: int, limit: int, pending: dict[int, bytes]) -> list[LogRow]:
+def log_rows(
+    connection: sqlite3.Connection, index: int, limit: int, pending: dict[int, bytes]
+) -> list[LogRow]:
     """The kept entries from `index` on, with the digests of those that are applied; `pending` are not written yet."""
     where, bounds = "WHERE idx >= ? ORDER BY idx LIMIT ?", (index, limit)
     digests = dict(DIGEST.fetch(connection, where, bounds)) | pending

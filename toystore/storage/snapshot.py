@@ -25,6 +25,10 @@ FORMAT = 1
 CHUNK_BYTES = 1 << 18
 
 
+class BadSnapshot(StorageError):
+    """These bytes are no snapshot, or none that fits; the storage that was given them is as good as before."""
+
+
 @frozen
 class RememberedOutcome:
     """The outcome of a request as it is kept: `outcome` is encoded."""
@@ -117,21 +121,21 @@ _rows: dict[str, msgspec.json.Decoder[Row]] = {
 
 
 def check_fits(info: SpoolInfo, spool: Spool, head: Head) -> None:
-    """StorageError where the bytes are not what `info` says, or can not be laid over a state that stands at `head`."""
+    """BadSnapshot where the bytes are not what `info` says, or can not be laid over a state that stands at `head`."""
     if spool.size() != info.size or spool.sha256() != info.sha256:
-        raise StorageError(f"the snapshot of index {info.meta.index} has not arrived whole")
+        raise BadSnapshot(f"the snapshot of index {info.meta.index} has not arrived whole")
     if info.since > head.applied or info.meta.index <= head.applied:
         reach = f"from {info.since} to {info.meta.index}"
-        raise StorageError(f"a snapshot {reach} does not fit a state at {head.applied}")
+        raise BadSnapshot(f"a snapshot {reach} does not fit a state at {head.applied}")
 
 
 def read_snapshot(info: SpoolInfo, spool: Spool) -> Iterator[Row | Head]:
-    """The rows, and the head as the last value. StorageError where the lines are not a snapshot, or not this one."""
+    """The rows, and the head as the last value. BadSnapshot where the lines are not a snapshot, or not this one."""
     lines = _lines(spool)
     rows = 0
     try:
         if next(lines, None) != to_json(("snapshot", FORMAT, info.since)):
-            raise StorageError(f"not a snapshot of format {FORMAT} since {info.since}")
+            raise BadSnapshot(f"not a snapshot of format {FORMAT} since {info.since}")
         for line in lines:
             kind, *rest = _line.decode(line)
             match _text.decode(kind), rest:
@@ -140,15 +144,15 @@ def read_snapshot(info: SpoolInfo, spool: Spool) -> Iterator[Row | Head]:
                 case "end", [fields, count]:
                     head = head_from_json(fields)
                     if _number.decode(count) != rows or head.applied != info.meta.index or next(lines, None):
-                        raise StorageError(f"the snapshot of index {info.meta.index} ends in the wrong place")
+                        raise BadSnapshot(f"the snapshot of index {info.meta.index} ends in the wrong place")
                     yield head
                     return
                 case name, [fields]:
                     yield _rows[name].decode(fields)
             rows += 1
     except (msgspec.MsgspecError, ValueError, KeyError) as error:
-        raise StorageError(f"the snapshot of index {info.meta.index}, row {rows}: {error!r}") from error
-    raise StorageError(f"the snapshot of index {info.meta.index} has no end")
+        raise BadSnapshot(f"the snapshot of index {info.meta.index}, row {rows}: {error!r}") from error
+    raise BadSnapshot(f"the snapshot of index {info.meta.index} has no end")
 
 
 def _lines(spool: Spool) -> Iterator[bytes]:

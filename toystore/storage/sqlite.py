@@ -18,21 +18,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toystore.consensus.messages import Entry, HardState
-from toystore.storage.database import DataDirInUse, open_database, translated
+from toystore.storage.database import open_database
 from toystore.storage.interface import (
     Applied,
     DiskFull,
+    IndexPassed,
     Reader,
     Recovered,
     Spool,
     SpoolInfo,
     StorageError,
 )
-from toystore.storage.passes import StateCapture, hash_state, lay_snapshot, write_snapshot
-from toystore.storage.snapshot import check_fits
+from toystore.storage.snapshot import BadSnapshot
 from toystore.storage.spool import FileSpool
 from toystore.storage.sqlite_state import SqliteState
 from toystore.storage.thread import Jobs, OwnThread
+from toystore.storage.whole_state import Capture, capture, hash_state, lay_snapshot, write_snapshot
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class SqliteStorage:
         self._jobs = jobs or OwnThread(reactor, f"storage-{self._directory.name}")
         self._opened: SqliteState | None = None
         self._error: StorageError | None = None
-        self._captures = StateCapture()
+        self._awaited: dict[int, list[Deferred[Capture]]] = {}
         self._spools = count(1)
         self._calls = 0
         self._quiet: IDelayedCall | None = None
@@ -69,6 +70,8 @@ class SqliteStorage:
     def _run(self, job: Callable[[SqliteState], T]) -> Deferred[T]:
         """Run it on the storage's thread, unless something has broken before."""
         self._calls += 1
+        if self._closed:
+            return fail(StorageError(f"{self._directory} is closed"))
 
         def guarded() -> T:
             if self._error is not None:
@@ -77,6 +80,8 @@ class SqliteStorage:
                 raise StorageError(f"{self._directory} is not open")
             try:
                 return job(self._opened)
+            except BadSnapshot:
+                raise
             except StorageError as error:
                 self._error = error
                 raise
@@ -181,7 +186,25 @@ class SqliteStorage:
     def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
         if self._quiet is None and not self._closed:
             self._await_quiet()
-        return self._run(lambda state: state.apply(entries, lambda: self._captures.look_at(state)))
+        wanted = frozenset(self._awaited)
+
+        def job(state: SqliteState) -> tuple[list[Applied], list[Capture]]:
+            captures: list[Capture] = []
+
+            def look() -> None:
+                if state.head.applied in wanted:
+                    captures.append(capture(state))
+
+            return state.apply(entries, look), captures
+
+        return self._run(job).addCallback(self._hand_over)
+
+    def _hand_over(self, done: tuple[list[Applied], list[Capture]]) -> list[Applied]:
+        applied, captures = done
+        for captured in captures:
+            for waiting in self._awaited.pop(captured.head.applied, ()):
+                waiting.callback(captured)
+        return applied
 
     def _await_quiet(self) -> None:
         self._quiet = self._reactor.callLater(FLUSH_AFTER, self._maybe_flush, self._calls)
@@ -206,8 +229,30 @@ class SqliteStorage:
     # Whole states
 
     def state_hash(self, index: int) -> Deferred[str]:
-        captured = self._run(lambda state: self._captures.ask(state, index))
-        return ensureDeferred(hash_state(captured, self._captures, self._run, self._write))
+        return ensureDeferred(self._state_hash(index))
+
+    async def _state_hash(self, index: int) -> str:
+        """The wait begins before the question, so that no apply comes between the two."""
+        reached: Deferred[Capture] = Deferred()
+        self._awaited.setdefault(index, []).append(reached)
+
+        def look(state: SqliteState) -> Capture | None:
+            if state.head.applied > index:
+                raise IndexPassed(f"{state.head.applied} is applied, {index} is over")
+            return capture(state) if state.head.applied == index else None
+
+        try:
+            captured = await self._run(look) or await reached
+        finally:
+            self._stop_awaiting(index, reached)
+        return await hash_state(captured, self._run, self._write)
+
+    def _stop_awaiting(self, index: int, reached: Deferred[Capture]) -> None:
+        waiting = self._awaited.get(index, [])
+        if reached in waiting:
+            waiting.remove(reached)
+        if not waiting:
+            self._awaited.pop(index, None)
 
     def spool(self, since: int) -> Deferred[tuple[SpoolInfo, Spool]]:
         return ensureDeferred(write_snapshot(since, self.new_spool, self._run, self._write))
@@ -216,4 +261,38 @@ class SqliteStorage:
         return FileSpool(self._directory / "spool" / f"{next(self._spools)}.jsonl")
 
     def install(self, info: SpoolInfo, spool: Spool) -> Deferred[Recovered]:
-        ...
+        def job(state: SqliteState) -> Recovered:
+            self._write(state)
+            try:
+                lay_snapshot(state, info, spool)
+            except BadSnapshot:
+                raise
+            except StorageError:
+                self._mark_broken()
+                raise
+            self._opened = installed = SqliteState(state.connection)
+            return _recovered(installed, installed.load())
+
+        return self._run(job).addCallback(self._installed)
+
+    def _installed(self, recovered: Recovered) -> Recovered:
+        for index in [index for index in self._awaited if index <= recovered.applied]:
+            for waiting in self._awaited.pop(index):
+                waiting.errback(
+                    IndexPassed(f"a snapshot of {recovered.applied} was installed, {index} is over")
+                )
+        return recovered
+
+
+def _recovered(state: SqliteState, entries: tuple[Entry, ...]) -> Recovered:
+    return Recovered(
+        uuid=state.uuid,
+        hard_state=state.hard_state,
+        base_index=state.base_index,
+        base_term=state.base_term,
+        entries=entries,
+        applied=state.head.applied,
+        members=state.head.members,
+        generation=state.head.generation,
+        election=state.head.election,
+    )

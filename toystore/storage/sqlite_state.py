@@ -18,7 +18,7 @@ from toystore.storage.database import translated
 from toystore.storage.interface import LogRow, StorageError
 from toystore.storage.rows import CHANGE, DIGEST, LOG, META, ORDERS, OUTCOME, PRODUCT, log_rows
 from toystore.storage.shelf import Shelf
-from toystore.storage.snapshot import RememberedOutcome, Row, head_from_json, head_json
+from toystore.storage.snapshot import RememberedOutcome, head_from_json
 from toystore.storage.state import Head, LedgerState
 
 READ_ROWS = 1000
@@ -67,7 +67,9 @@ class SqliteState(LedgerState):
         entries = self._load_log()
         newest = ORDERS.fetch(self.connection, "ORDER BY number DESC LIMIT ?", (1,))
         if self.head.next_order != (newest[0].number + 1 if newest else 0):
-            raise StorageError(f"the next order should be {self.head.next_order}; the last kept one is {newest}")
+            raise StorageError(
+                f"the next order should be {self.head.next_order}; the last kept one is {newest}"
+            )
         return entries
 
     def _load_requests(self) -> None:
@@ -109,7 +111,9 @@ class SqliteState(LedgerState):
         """They replace everything from the index of the first on."""
         first = entries[0].index
         if not self.head.applied < first <= self._last_index + 1:
-            raise StorageError(f"entry {first} does not fit a log to {self._last_index}, applied {self.head.applied}")
+            raise StorageError(
+                f"entry {first} does not fit a log to {self._last_index}, applied {self.head.applied}"
+            )
         if entries[-1].index != first + len(entries) - 1:
             raise StorageError(f"the entries from {first} to {entries[-1].index} have gaps")
         self.waiting.log = entries
@@ -119,8 +123,8 @@ class SqliteState(LedgerState):
         """Everything that waits, durably. DiskFull: nothing happened, and all but log and hard state goes on waiting."""
         waiting = self.waiting
         if self.head.applied != self.written:
-            waiting.meta["head"] = head_json(self.head).decode()
-        if not (waiting.meta or waiting.log or waiting.log_up_to):
+            waiting.set_head(self.head)
+        if waiting.empty():
             return
         try:
             with translated("writing"):
@@ -138,12 +142,9 @@ class SqliteState(LedgerState):
         if index <= self.base_index:
             return
         (entry,) = LOG.fetch(self.connection, "WHERE idx = ? LIMIT ?", (index, 1))
-        self.set_base(index, entry.term)
+        self.base_index, self.base_term = index, entry.term
+        self.waiting.set_base(index, entry.term)
         self.waiting.log_up_to = index
-
-    def set_base(self, index: int, term: int) -> None:
-        self.base_index, self.base_term = index, term
-        self.waiting.meta["base"] = to_json((index, term)).decode()
 
     # Applying
 
@@ -189,10 +190,6 @@ class SqliteState(LedgerState):
             if request_id is not None:
                 del self._requests[request_id]
         self.waiting.forgotten = up_to
-
-    def put(self, row: Row) -> None:
-        """Lay a row of a snapshot over what is there."""
-        self.waiting.put(row)
 
     # Reading
 
@@ -247,7 +244,9 @@ class SqliteState(LedgerState):
             return []
         where = "WHERE (idx, seq) >= (?, ?) ORDER BY idx, seq LIMIT ?"
         found = CHANGE.fetch(self.connection, where, (index, sequence, limit))
-        return [*found, *(c for c in self.waiting.changes if (c.index, c.sequence) >= (index, sequence))][:limit]
+        return [*found, *(c for c in self.waiting.changes if (c.index, c.sequence) >= (index, sequence))][
+            :limit
+        ]
 
     def log_from(self, index: int, limit: int) -> list[LogRow]:
         start = min(max(index, self.base_index + 1), self._last_index + 1)

@@ -113,6 +113,7 @@ class LedgerState(ABC):
             case SetLastRestock(index):
                 head.last_restock = index
 
+    @abstractmethod
     def _look_ahead(self, requests: Sequence[Request]) -> None:
         """These will be applied next (none: they have been)."""
 

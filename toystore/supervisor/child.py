@@ -178,9 +178,12 @@ class Child:
         pid: int | None = self._process.pid if self._process is not None else None
         return pid
 
+    def has_process(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Have it up from now on. Nothing happens where it is."""
-        if self._process is not None:
+        if self.has_process():
             return
         self._forget_restart()
         self._log.begin()

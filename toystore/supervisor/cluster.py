@@ -131,7 +131,7 @@ class Supervised:
             return self._hold(child, verb)
         if verb not in ("stop", "kill"):
             raise NotPossible(f"unknown verb {verb!r}; known are stop, start, kill, pause, resume")
-        if child.condition is Condition.STOPPED and child.pid is None:
+        if child.condition is Condition.STOPPED and not child.has_process():
             return f"{name} is down already"
         await (child.stop() if verb == "stop" else child.kill())
         return f"{name} is {'stopped' if verb == 'stop' else 'killed'}, and stays down until it is started"
@@ -150,12 +150,12 @@ class Supervised:
             raise NotPossible(f"{child.name} is paused; resume it")
         if child.condition is Condition.RUNNING:
             return f"{child.name} is running already"
-        if child.pid is not None:
+        if child.has_process():
             raise NotPossible(f"{child.name} is about to end; try again when it has")
         child.start()
         run, deadline = child.runs, self._reactor.seconds() + START_SECONDS
         while await self._answer(child.name, "/livez") is None:
-            if child.runs != run or child.pid is None:
+            if child.runs != run or not child.has_process():
                 reason = self._logs[child.name].last_word()
                 raise NotPossible(f"{child.name} ended again at once" + (f": {reason}" if reason else ""))
             if self._reactor.seconds() > deadline:

@@ -15,6 +15,7 @@ from twisted.web import server
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from toystore.web.codec import encode_error
 from toystore.web.input import BadInput
 
 _log = Logger()
@@ -87,6 +88,10 @@ class ErrorShape:
             return self.reply_to(failure).send(request)
 
         app.handle_errors(Exception)(cast(Any, answer))
+
+
+INTERNAL_ERRORS = ErrorShape(lambda status, code, message: encode_error(code, message))
+"""How nodes tell errors to one another."""
 
 
 def json_app() -> Klein:

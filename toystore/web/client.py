@@ -130,7 +130,10 @@ class Calls:
         return exchange.addTimeout(self.timeout, self.clock)
 
     async def _exchange(self, method: bytes, path: str, body: _Body | None) -> Reached:
-        response = await self.open(method, path, body)
+        return await self.read(await self.open(method, path, body))
+
+    async def read(self, response: IResponse) -> Reached:
+        """The whole answer. Raises Broken."""
         collector = _Collector(MAX_BODY)
         response.deliverBody(collector)
         try:
@@ -268,11 +271,13 @@ class HttpCatalogService:
         return Deferred.fromCoroutine(self._follow(listener))
 
     async def _follow(self, listener: Callable[[FeedLine], None]) -> None:
-        opening = Deferred.fromCoroutine(self._calls.open(b"GET", "/changes"))
-        response = await opening.addTimeout(self._calls.timeout, self._calls.clock)
-        feed = _FeedReader(self.node, listener)
+        calls = self._calls
+        opening = Deferred.fromCoroutine(calls.open(b"GET", "/changes"))
+        response = await opening.addTimeout(calls.timeout, calls.clock)
         if response.code != 200:
-            feed.fail(Broken(f"{self.node} answered {response.code}"))
+            refusing = Deferred.fromCoroutine(calls.read(response))
+            _refused(self.node, await refusing.addTimeout(calls.timeout, calls.clock))
+        feed = _FeedReader(self.node, listener)
         response.deliverBody(feed)
         await feed.done
 
@@ -292,10 +297,6 @@ class _FeedReader(Protocol):
         self._node = node
         self._listener = listener
         self._rest = b""
-
-    def connectionMade(self) -> None:  # noqa: N802
-        if self.done.called:
-            self._close()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         *lines, self._rest = (self._rest + data).split(b"\n")

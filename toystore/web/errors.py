@@ -31,6 +31,7 @@ ERRORS: dict[str, PublicError] = {
     "insufficient_stock": PublicError(409, "There is not enough in stock"),
     "limit": PublicError(409, "A number would become too large"),
     "version_mismatch": PublicError(412, "The product is at another version"),
+    "too_slow": PublicError(408, "The request came too slowly", retryable=True),
     "too_large": PublicError(413, "The body is too large"),
     "bad_side": PublicError(422, "The side must be buy or sell"),
     "bad_quantity": PublicError(422, "The quantity is not one that can be ordered"),
@@ -109,11 +110,15 @@ class CatalogIsBehind(StoreError):
 
 
 class OutcomeUnknown(StoreError):
-    """It may have been done, or be done yet; an order is found out by asking again with the same key."""
+    """It may have been done, or be done yet. An order is found out by asking again with its key; for
+    anything else (key None) one must look."""
 
-    def __init__(self, key: str) -> None:
-        detail = f"ask again with the Idempotency-Key {key}: an order is never placed twice for one key"
-        super().__init__("outcome_unknown", detail, (("Idempotency-Key", key),))
+    def __init__(self, key: str | None) -> None:
+        if key is None:
+            super().__init__("outcome_unknown", "look at what it would have changed before asking again")
+        else:
+            detail = f"ask again with the Idempotency-Key {key}: an order is never placed twice for one key"
+            super().__init__("outcome_unknown", detail, (("Idempotency-Key", key),))
         self.key = key
 
 
@@ -124,16 +129,17 @@ class Internal(StoreError):
         super().__init__("internal", "the log has the details under this request id")
 
 
-def problem(error: StoreError, request_id: str) -> bytes:
-    """The body of RFC 9457, `application/problem+json`."""
-    public = error.public
+def problem(code: str, detail: str, request_id: str, status: int | None = None) -> bytes:
+    """The body of RFC 9457, `application/problem+json`; `code` is a key of `ERRORS`, `status` its own
+    unless given."""
+    public = ERRORS[code]
     return to_json(
         {
-            "type": f"urn:toystore:error:{error.code}",
+            "type": f"urn:toystore:error:{code}",
             "title": public.title,
-            "status": public.status,
-            "detail": error.detail,
-            "code": error.code,
+            "status": status or public.status,
+            "detail": detail,
+            "code": code,
             "retryable": public.retryable,
             "request_id": request_id,
         }

@@ -1,0 +1,202 @@
+"""What must never happen, one small class for each promise.
+
+A checker is told what is seen, in the order in which it happens, and raises `Violation` at the first thing that can not
+be. It knows nothing of the cluster: test_checkers.py feeds each one histories made by hand, good and bad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve
+
+from toystore.consensus.messages import Entry
+from toystore.model import Order, OrderStatus, PlaceOrder, Product
+
+
+class Violation(AssertionError):
+    """A promise is broken; the text says which, by whom and how."""
+
+
+def _demand(holds: bool, broken: str) -> None:
+    if not holds:
+        raise Violation(broken)
+
+
+class OneLeaderATerm:
+    """Election safety (Raft 5.2)."""
+
+    def __init__(self) -> None:
+        self._leaders: dict[int, str] = {}
+
+    def leads(self, term: int, node: str) -> None:
+        leader = self._leaders.setdefault(term, node)
+        _demand(leader == node, f"term {term} has two leaders, {leader} and {node}")
+
+
+class LogMatching:
+    """Two logs that have an entry of the same index and term have the same entries up to it (Raft 5.3).
+
+    By induction it is enough that index and term always stand for the same data after the same term.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[int, int], tuple[bytes, int]] = {}
+
+    def saved(self, node: str, entry: Entry, previous_term: int) -> None:
+        """`node` has the entry in its log, after one of `previous_term`."""
+        here = (bytes([entry.kind]) + entry.data, previous_term)
+        known = self._entries.setdefault((entry.index, entry.term), here)
+        _demand(known == here, f"entry {entry.index} of term {entry.term} at {node} is not what others have there")
+
+
+class CommittedForEver:
+    """What is committed at an index stays so (state machine safety, Raft 5.4.3), and the leaders of all later terms
+    have it (leader completeness). A leader of an *earlier* term, whose votes were long under way, need not."""
+
+    def __init__(self) -> None:
+        self._committed: dict[int, tuple[int, int]] = {}
+        self.last = 0
+
+    def committed(self, node: str, index: int, term: int, during: int) -> bool:
+        """`node`, in the term `during`, holds the entry of `term` to be committed; is it the first to know?"""
+        known, _ = self._committed.setdefault(index, (term, during))
+        _demand(
+            known == term,
+            f"{node} commits entry {index} of term {term}; that of term {known} was committed there",
+        )
+        news = index > self.last
+        self.last = max(self.last, index)
+        return news
+
+    def leads(self, node: str, term: int, first: int, terms: Sequence[int]) -> None:
+        """`node` leads in `term` with a log whose entries from `first` on have these `terms`."""
+        for index in range(self.last, first - 1, -1):
+            known, during = self._committed.get(index, (0, term))
+            if during >= term:
+                continue
+            here = terms[index - first] if index - first < len(terms) else None
+            _demand(
+                here == known,
+                f"{node} leads in term {term} and has at index {index} an entry of term {here};"
+                f" that of term {known} was committed there in term {during}",
+            )
+
+
+class Durable:
+    """Whatever is committed is on the disks of a majority of the voters at that moment (Raft 5.3)."""
+
+    def __init__(self, voters: int) -> None:
+        self._majority = voters // 2 + 1
+
+    def committed(self, index: int, holders: Sequence[str]) -> None:
+        _demand(
+            len(holders) >= self._majority,
+            f"entry {index} is committed and is only on the disks of {', '.join(holders) or 'nobody'}",
+        )
+
+
+class EqualDigests:
+    """All replicas have the same state at the same index."""
+
+    def __init__(self) -> None:
+        self._digests: dict[int, tuple[bytes, str]] = {}
+
+    def applied(self, node: str, index: int, digest: bytes) -> None:
+        known, other = self._digests.setdefault(index, (digest, node))
+        _demand(known == digest, f"{node} and {other} differ at index {index}")
+
+
+class FreshReads:
+    """A linearizable read sees everything that was acknowledged before it began (Raft 8)."""
+
+    def __init__(self) -> None:
+        self.acknowledged = 0
+        """The highest index that was acknowledged to anyone."""
+
+    def acknowledge(self, index: int) -> None:
+        self.acknowledged = max(self.acknowledged, index)
+
+    def answered(self, node: str, asof: int, floor: int) -> None:
+        """`floor` is what was `acknowledged` when the read began."""
+        _demand(asof >= floor, f"a read at {node} sees index {asof}, and {floor} was acknowledged before it")
+
+
+class Orders:
+    """What clients were told, held against the ledger: acknowledged orders are there once and as they were told, with
+    consecutive numbers; refused and turned away ones are not; nothing else was sold."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, PlaceOrder] = {}
+        self._acknowledged: dict[str, Order] = {}
+        self._keys: dict[int, str] = {}
+        self._cancelled: set[int] = set()
+        self._never: dict[str, str] = {}
+
+    def sent(self, order: PlaceOrder) -> None:
+        self._sent[order.key] = order
+
+    def acknowledged(self, order: Order) -> None:
+        """A client was told that this is its order, for the first time or as a replay."""
+        placed = evolve(order, status=OrderStatus.PLACED, changed=order.index)
+        known = self._acknowledged.setdefault(order.key, placed)
+        _demand(known == placed, f"key {order.key!r} was answered with {known}, and later with {placed}")
+        key = self._keys.setdefault(order.number, order.key)
+        _demand(key == order.key, f"order {order.number} was given to {key!r} and to {order.key!r}")
+        _demand(
+            order.key not in self._never,
+            f"order {order.number} was acknowledged, and its key {order.key!r} {self._never.get(order.key)}",
+        )
+
+    def cancelled(self, number: int) -> None:
+        self._cancelled.add(number)
+
+    def never(self, key: str, why: str) -> None:
+        """The client was told that this was not carried out and will not be (`why`: "was refused: ...")."""
+        _demand(key not in self._acknowledged, f"key {key!r} {why}, and had been acknowledged")
+        self._never[key] = why
+
+    def ledger(self, orders: Sequence[Order]) -> None:
+        """All orders of a ledger in which everything has come to rest."""
+        _demand(
+            [order.number for order in orders] == list(range(len(orders))),
+            f"the numbers have gaps: {[order.number for order in orders]}",
+        )
+        held: dict[str, Order] = {}
+        for order in orders:
+            _demand(order.key not in held, f"key {order.key!r} has two orders")
+            held[order.key] = order
+            self._is_what_was_sent(order)
+        for key, told in self._acknowledged.items():
+            found = held.get(key)
+            _demand(found is not None, f"order {told.number}, key {key!r}, was acknowledged and is lost")
+            if found is not None:
+                same = evolve(found, status=OrderStatus.PLACED, changed=found.index) == told
+                _demand(same, f"order {told.number} was acknowledged as {told}, and is {found}")
+        for number in sorted(self._cancelled):
+            _demand(orders[number].status is OrderStatus.CANCELLED, f"order {number} is not cancelled any more")
+
+    def _is_what_was_sent(self, order: Order) -> None:
+        sent = self._sent.get(order.key)
+        _demand(sent is not None, f"order {order.number}, key {order.key!r}, was never sent")
+        _demand(
+            order.key not in self._never,
+            f"key {order.key!r} {self._never.get(order.key)}, and has order {order.number}",
+        )
+        if sent is not None:
+            lines = [(line.name, line.quantity) for line in order.lines]
+            same = sent.side == order.side.value and lines == [(line.name, line.quantity) for line in sent.lines]
+            _demand(same, f"order {order.number} is {order}, and what was sent is {sent}")
+
+
+def check_stock(initial: Mapping[str, int], orders: Sequence[Order], products: Sequence[Product]) -> None:
+    """What is left is what there was, less what was bought, plus what was sold (cancelled orders: neither); and the
+    products of `initial` are all there."""
+    left = dict(initial)
+    for order in orders:
+        if order.status is OrderStatus.PLACED:
+            for line in order.lines:
+                left[line.name] += line.quantity if order.side.value == "sell" else -line.quantity
+    stock = {product.name: product.quantity for product in products}
+    _demand(stock == left, f"the stock is {stock}, and the orders leave {left}")
+    _demand(all(quantity >= 0 for quantity in stock.values()), f"a stock is below zero: {stock}")

@@ -1,0 +1,228 @@
+"""What goes wrong in a run: drawn from its seed, each kind from a stream of its own ("swarm testing": a run has some of
+the faults, and each of them mild or strong; Groce et al., ISSTA 2012).
+
+**What a disk may forget.** The promises hold while a majority keeps its disks. So at most one voter at a time is without
+what it once had on disk (wiped, or under a new uuid after a sync that failed), from then until the entry that names it
+anew is applied and synced there; learners are wiped at any time. Nothing is wiped before all voters hold the founding
+entry. A disk that *lies* (a voter comes back, under its old uuid, with less than it acknowledged) can be told by nobody but
+a leader that had the acknowledgement. Were it to vote first, acknowledged orders could be lost and nobody could know:
+no majority protects against that. It is simulated where it can be noticed: the leader stays, and for a while nothing
+else goes wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from random import Random
+from typing import TYPE_CHECKING
+
+from attrs import evolve, fields, frozen
+
+from tests.simulation.cluster import Process
+from tests.simulation.network import Streams
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+CALM = 1.0
+"""Seconds without other faults around a lie."""
+
+
+@frozen
+class Faults:
+    """Rates are in events a second, over the whole cluster; shares in messages, writes or client calls. 0: none."""
+
+    loss: float
+    repeat: float
+    late: float
+    broken: float
+    """The share of client calls that are lost or late."""
+    slow_disk: float
+    """The share of writes that take long."""
+    cut: float
+    crash: float
+    pause: float
+    sleep: float
+    """Pauses of a leader for more than ten seconds."""
+    stall: float
+    full: float
+    wipe: float
+    sync: float
+    """Syncs that fail."""
+    lie: float
+    stop: float
+    """SIGTERM, and a start."""
+
+    @classmethod
+    def drawn(cls, streams: Streams, without: tuple[str, ...] = ()) -> Faults:
+        """Each with the probability `_CHANCE` gives it; `without` takes some away, and changes no other."""
+        faults = {}
+        for name, (chance, low, high) in _STRENGTHS.items():
+            random = streams(f"faults/{name}")
+            on, strength = random.random() < chance, random.uniform(low, high)
+            faults[name] = strength if on and name not in without else 0.0
+        return cls(**faults)
+
+    def __str__(self) -> str:
+        strengths = {field.name: getattr(self, field.name) for field in fields(Faults)}
+        return ", ".join(f"{name} {strength:.3f}" for name, strength in strengths.items() if strength)
+
+    def heal(self) -> Faults:
+        return evolve(self, **{field.name: 0.0 for field in fields(Faults)})
+
+
+_STRENGTHS: dict[str, tuple[float, float, float]] = {
+    "loss": (0.5, 0.005, 0.2),
+    "repeat": (0.5, 0.01, 0.2),
+    "late": (0.5, 0.01, 0.3),
+    "broken": (0.5, 0.01, 0.2),
+    "slow_disk": (0.5, 0.01, 0.3),
+    "cut": (0.6, 0.3, 2.0),
+    "crash": (0.7, 0.3, 2.0),
+    "pause": (0.5, 0.2, 1.5),
+    "sleep": (0.04, 0.3, 0.6),
+    "stall": (0.4, 0.2, 1.0),
+    "full": (0.35, 0.2, 0.8),
+    "wipe": (0.5, 0.3, 1.5),
+    "sync": (0.3, 0.2, 0.6),
+    "lie": (0.25, 0.3, 0.8),
+    "stop": (0.4, 0.2, 0.8),
+}
+"""The probability that a run has the fault, and its least and greatest strength."""
+
+
+class Mischief:
+    """Does what goes wrong at a moment (what goes wrong with a message or a write is in `network` and `world`)."""
+
+    def __init__(self, world: World, streams: Streams) -> None:
+        self._world, self._streams = world, streams
+        self._calm_until = 0.0
+        self.over = False
+
+    def begin(self) -> None:
+        kinds: dict[str, Callable[[Random], None]] = {
+            "cut": self._cut, "crash": self._crash, "pause": self._pause, "sleep": self._sleep,
+            "stall": self._stall, "full": self._full, "wipe": self._wipe, "sync": self._fail_sync,
+            "lie": self._lie, "stop": self._stop,
+        }  # fmt: skip
+        for name, happen in kinds.items():
+            rate = getattr(self._world.faults, name)
+            if rate:
+                self._again(self._streams(f"mischief/{name}"), rate, happen)
+
+    def _again(self, random: Random, rate: float, happen: Callable[[Random], None]) -> None:
+        def due() -> None:
+            if not self.over:
+                if self._world.timeline.now >= self._calm_until:
+                    happen(random)
+                self._again(random, rate, happen)
+
+        self._later(random.expovariate(rate), due)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        self._world.clock.callLater(seconds, call)
+
+    def _any(self, random: Random) -> Process:
+        return random.choice(list(self._world.processes.values()))
+
+    # The network
+
+    def _cut(self, random: Random) -> None:
+        """One direction between two nodes, or everything to or from one."""
+        world, node = self._world, self._any(random).id
+        others = [other for other in (*world.processes, *world.clients) if other != node]
+        others = random.choice((others, [random.choice(others)]))
+        inward, outward = random.choice(((True, False), (False, True), (True, True)))
+        pairs = [(other, node) for other in others if inward] + [(node, other) for other in others if outward]
+        world.note(f"{node} is cut off {'from' if inward else 'to'} {', '.join(others)}")
+        for pair in pairs:
+            world.links.cut(*pair)
+        self._later(random.uniform(0.2, 1.5), lambda: [world.links.mend(*pair) for pair in pairs] and None)
+
+    # Processes
+
+    def _crash(self, random: Random) -> None:
+        process, keep, seconds = self._any(random), random.random() < 0.5, random.uniform(0.02, 1.0)
+        if process.up:
+            self._world.kill(process, keep, "keeps the save in flight" if keep else "")
+            self._later(seconds, lambda: self._world.start(process))
+
+    def _pause(self, random: Random) -> None:
+        process, seconds = self._any(random), random.uniform(0.05, 1.2)
+        self._freeze(process, seconds)
+
+    def _sleep(self, random: Random) -> None:
+        leader, seconds = self._world.leader(), random.uniform(10, 11)
+        if leader is not None:
+            self._freeze(leader, seconds)
+
+    def _freeze(self, process: Process, seconds: float) -> None:
+        if process.up and not process.clock.paused:
+            self._world.note(f"{process.id} is paused for {seconds:.3f} s")
+            process.clock.pause()
+            clock = process.clock
+            self._later(seconds, clock.resume)
+
+    def _stop(self, random: Random) -> None:
+        process, seconds = self._any(random), random.uniform(0.02, 0.5)
+        if process.up and not process.clock.paused:
+            self._world.stop(process)
+            self._later(1.5 + seconds, lambda: self._world.start(process))
+
+    # Disks
+
+    def _stall(self, random: Random) -> None:
+        process, seconds = self._any(random), random.uniform(0.05, 0.8)
+        if process.up and not process.disk.stalled:
+            self._world.note(f"the disk of {process.id} stalls for {seconds:.3f} s")
+            process.disk.stall()
+            self._later(seconds, process.release)
+
+    def _full(self, random: Random) -> None:
+        process, seconds = self._any(random), random.uniform(0.1, 1.0)
+        self._world.note(f"the disk of {process.id} is full for {seconds:.3f} s")
+        process.disk.full = True
+
+        def room() -> None:
+            process.disk.full = False
+
+        self._later(seconds, room)
+
+    def _wipe(self, random: Random) -> None:
+        process, seconds = self._any(random), random.uniform(0.02, 0.5)
+        if process.up and self._world.may_forget(process):
+            self._world.kill(process, False, "its disk is wiped")
+            process.disk.wipe()
+            self._world.tally["wipes"] += 1
+            self._later(seconds, lambda: self._world.start(process))
+
+    def _fail_sync(self, random: Random) -> None:
+        process = self._any(random)
+        if process.up and self._world.may_forget(process):
+            self._world.note(f"the next sync of {process.id} fails")
+            self._world.failing_disk = process
+            process.disk.fail_next_save()
+
+    def _lie(self, random: Random) -> None:
+        """The disk goes back to what it held a moment ago, under the same uuid."""
+        process, seconds = self._any(random), random.uniform(0.01, 0.3)
+        world = self._world
+        if process.up and not process.leads and world.all_is_well():
+            self._calm_until = world.timeline.now + seconds + CALM
+            world.links.calm = True
+            hard_state, state = process.disk.hard_state, deepcopy(process.disk.state)
+
+            def forget() -> None:
+                if process.up and not process.leads and not self.over:
+                    world.kill(process, False, f"its disk is back where it was {seconds:.3f} s ago")
+                    process.disk.hard_state, process.disk.state = hard_state, state
+                    state.undo_unsynced()
+                    world.tally["lies"] += 1
+                    world.start(process)
+
+            self._later(seconds, forget)
+            self._later(seconds + CALM, self._end_calm)
+
+    def _end_calm(self) -> None:
+        self._world.links.calm = self.over
