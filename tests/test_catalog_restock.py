@@ -130,9 +130,7 @@ def test_zero_is_never(replica: FakeReplica, clock: Clock) -> None:
     assert (clock.getDelayedCalls(), replica.submitted) == ([], [])
 
 
-def test_a_failure_is_logged_and_does_not_end_it(
-    replica: FakeReplica, clock: Clock, logged: list[str]
-) -> None:
+def test_a_failure_is_logged_and_does_not_end_it(replica: FakeReplica, clock: Clock, logged: list[str]) -> None:
     catalog = Catalog(replica, clock)
     replica.leads = False
     catalog.restock.start()

@@ -141,9 +141,7 @@ DONE = Submitted(3, ())
         ),
     ],
 )
-def test_who_is_asked(
-    known: str | None, answers: dict[str, list[Exception | Submitted]], asked: list[str]
-) -> None:
+def test_who_is_asked(known: str | None, answers: dict[str, list[Exception | Submitted]], asked: list[str]) -> None:
     replica, seen = FakeReplica(), list[str]()
     replica.leader = known
     services = {name: Replies(name, seen, *said) for name, said in answers.items()}
@@ -177,9 +175,7 @@ class Reader:
 
     def __init__(self, node: CatalogNode) -> None:
         self.node = node
-        self.channel = make_site(node.routes.resource(), node.clock, errors=INTERNAL_ERRORS).buildProtocol(
-            None
-        )
+        self.channel = make_site(node.routes.resource(), node.clock, errors=INTERNAL_ERRORS).buildProtocol(None)
         self.transport = StringTransport()
         self.aborted = False
         self.transport.abortConnection = self._abort  # type: ignore[method-assign]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet import error
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
@@ -26,9 +27,7 @@ class Node:
     def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
         agent = make_agent(self.reactor, connect_timeout=0.5)
-        self.orders = HttpOrderService(
-            "order-1", "http://127.0.0.1:1/", agent, self.reactor, "toys", "f", 2.0
-        )
+        self.orders = HttpOrderService("order-1", "http://127.0.0.1:1/", agent, self.reactor, "toys", "f", 2.0)
         self.catalog = HttpCatalogService("catalog-1", "http://127.0.0.1:1", agent, self.reactor, 2.0)
         self.client: Any = None
         self.transport = StringTransport()
@@ -70,7 +69,7 @@ def test_an_answer(node: Node) -> None:
 def test_refused_is_unreachable(node: Node) -> None:
     results = [node.orders.submit([REQUEST]), node.orders.order(0)]
     for client_ in node.reactor.tcpClients:
-        client_[2].clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        client_[2].clientConnectionFailed(None, Failure(error.ConnectionRefusedError()))
     assert [error_of(result) for result in results] == [Unreachable, Unreachable]
 
 

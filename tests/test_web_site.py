@@ -128,9 +128,7 @@ def test_no_100_continue_for_a_body_that_is_too_long(shop: Shop) -> None:
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-@pytest.mark.parametrize(
-    "chunks", [[b"b\r\n12345678901\r\n0\r\n\r\n"], [b"6\r\n123456\r\n", b"6\r\n123456\r\n"]]
-)
+@pytest.mark.parametrize("chunks", [[b"b\r\n12345678901\r\n0\r\n\r\n"], [b"6\r\n123456\r\n", b"6\r\n123456\r\n"]])
 def test_a_long_chunked_body_is_refused_when_it_is_seen(shop: Shop, chunks: list[bytes]) -> None:
     connection = shop.connect()
     connection.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

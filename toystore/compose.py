@@ -20,7 +20,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
 from toystore.catalog.feed import Feed
@@ -40,7 +40,7 @@ from toystore.frontend.subscription import Subscription
 from toystore.ops.catalog_csv import read_catalog
 from toystore.ops.config import CatalogNode, Config, ConfigError, OrderNode
 from toystore.ops.health import Health, NodeFacts
-from toystore.ops.logs import start_logging
+from toystore.ops.logs import log_observer
 from toystore.ops.options import RoleOptions
 from toystore.orders.routes import ERRORS as ORDER_ERRORS
 from toystore.orders.routes import MAX_BODY, OrderRoutes
@@ -83,14 +83,20 @@ class Daemon(Service):
         close_first: bool = False,
     ) -> None:
         """`close_first`: take no new connections while `end` is under way."""
-        self.name = name
+        self.name: str = name
         self._close_first = close_first
         self._reactor = reactor
         self._begin, self._end, self._listeners = begin, end, listeners
         self._ports: list[IListeningPort] = []
+        self._observer = log_observer(name)
+
+    def setServiceParent(self, parent: Any) -> None:  # noqa: N802
+        """twistd asks its application for where to log before it starts it."""
+        parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:  # noqa: N802
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         Deferred.fromCoroutine(self._start()).addErrback(lambda failure: end_process(self.name, failure))
 
     async def _start(self) -> None:
@@ -100,7 +106,7 @@ class Daemon(Service):
             self._ports.append(await endpoint.listen(site))
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -119,15 +125,16 @@ class Daemon(Service):
 
 def end_process(name: str, failure: Failure) -> None:
     """Say why, and end at once: nothing that is not on disk may be said any more."""
-    if failure.check(CannotListenError):
-        where = f"{failure.value.interface or '*'}:{failure.value.port}"
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        where = f"{error.interface or '*'}:{error.port}"
         _log.critical("{name} can not listen on {where}: the port is taken", name=name, where=where)
         code = 1
-    elif failure.check(DataDirInUse, ModeMismatch):
-        _log.critical("{name} can not start: {reason}", name=name, reason=failure.value)
+    elif isinstance(error, DataDirInUse | ModeMismatch):
+        _log.critical("{name} can not start: {reason}", name=name, reason=error)
         code = 1
-    elif failure.check(StorageError):
-        _log.critical("{name} can not trust its storage: {reason}", name=name, reason=failure.value)
+    elif isinstance(error, StorageError):
+        _log.critical("{name} can not trust its storage: {reason}", name=name, reason=error)
         code = EX_SOFTWARE
     else:
         _log.failure("{name} can not go on", failure, name=name)
@@ -140,15 +147,13 @@ def run_role(role: Callable[[Config, int, Any], Daemon], options: RoleOptions) -
     """What a tap calls: read the config, and build the role on the reactor of this process."""
     from twisted.internet import reactor
 
-    reactor.seconds = time.monotonic  # type: ignore[attr-defined]  # timers must not follow the wall clock
+    reactor.seconds = time.monotonic  # type: ignore[method-assign]  # timers must not follow the wall clock
     try:
         config = options.read_config()
-        daemon = role(config, options.node_id, reactor)
-    except ConfigError as error:
+        return role(config, options.node_id, reactor)
+    except (ConfigError, ValueError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # before there is a log
         sys.exit(EX_USAGE)
-    start_logging(daemon.name or "")
-    return daemon
 
 
 def new_id() -> str:
@@ -169,7 +174,8 @@ class _Replica:
 
     def __init__(self, config: Config, node: OrderNode | CatalogNode, role: str, reactor: Any) -> None:
         tick = config.timing.heartbeat / TICKS_PER_HEARTBEAT
-        urls = {other.name: other.url for other in (*config.orders, *config.catalogs) if other is not node}
+        replicas: list[OrderNode | CatalogNode] = [*config.orders, *config.catalogs]
+        urls = {other.name: other.url for other in replicas if other.name != node.name}
         agent = make_agent(reactor, connect_timeout=config.timing.election[0])
         self.node = node
         self.transport = HttpTransport(

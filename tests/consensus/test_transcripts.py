@@ -66,6 +66,12 @@ class Scenario:
     def timeout(self, name: str) -> None:
         self.network.time_out(name)
 
+    def elect(self, name: str) -> None:
+        """Make it the leader, and tell nothing."""
+        before = len(self.trace)
+        self.network.elect(name)
+        del self.trace[before:]
+
     def deliver(self, link: str = "*", count: str = "1000") -> None:
         self.network.deliver(None if link == "*" else _link(link), int(count))
 

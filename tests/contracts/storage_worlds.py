@@ -22,9 +22,7 @@ from toystore.storage.thread import Inline
 
 T = TypeVar("T")
 
-TOYS = LoadCatalog(
-    (CatalogRow("Tux", 1599, 100), CatalogRow("Fox", 1299, 100), CatalogRow("Élan", 5, 0, 7, "ski"))
-)
+TOYS = LoadCatalog((CatalogRow("Tux", 1599, 100), CatalogRow("Fox", 1299, 100), CatalogRow("Élan", 5, 0, 7, "ski")))
 
 
 def result_of(deferred: Deferred[T]) -> T:
@@ -176,3 +174,16 @@ def everything(world: World) -> dict[str, Any]:
         }
 
     return result_of(world.storage.read(query))
+
+
+def stocked(world: World, log: Log) -> None:
+    """A catalog, three orders and one refusal are applied."""
+    entries = [
+        log.noop(),
+        log.command(TOYS),
+        log.buy("Fox", 3),
+        log.buy("Tux", 5),
+        log.buy("Fox", 1000),
+        log.buy("Fox", 1),
+    ]
+    save_and_apply(world, entries)

@@ -1,4 +1,4 @@
-"""What front ends rely on, whoever implements `web.interface`: here over HTTP, in memory."""
+"""What front ends rely on, whoever implements `web.interface`: over HTTP, in memory, and the fakes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from attrs import define
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from tests.support.nodes import CatalogNode, OrderNode, settle
-from tests.support.replica import FakeReplica
+from tests.support.replica import FakeReplica, now
+from tests.support.services import FakeCatalogService, FakeLedger, FakeOrderService
 from toystore.model import (
     CancelOrder,
     Done,
@@ -37,23 +39,38 @@ from toystore.web.interface import (
 
 @define
 class Case:
-    """A service, the replica behind it, a way to wait, and a way to let seconds pass."""
+    """A service, the replica behind it, how to wait, to let seconds pass, to depose it and to set its age."""
 
     service: Any
     replica: FakeReplica
     wait: Callable[[Deferred[Any]], Any]
     sleep: Callable[[float], None]
+    depose: Callable[[str | None], None] = lambda leader: None
+    set_age: Callable[[float | None], None] = lambda age: None
 
 
-@pytest.fixture
-def orders() -> Case:
+def http_orders() -> Case:
     node = OrderNode()
     service: OrderService = node.service
-    return Case(service, node.replica, lambda result: settle(node, result), node.clock.advance)
+
+    def depose(leader: str | None) -> None:
+        node.replica.leads, node.replica.leader = False, leader
+
+    return Case(service, node.replica, lambda result: settle(node, result), node.clock.advance, depose)
 
 
-@pytest.fixture
-def catalog() -> Case:
+def fake_orders() -> Case:
+    clock, ledger = Clock(), FakeLedger()
+    fake = FakeOrderService("order-1", ledger, clock, leads=True)
+    service: OrderService = fake
+
+    def depose(leader: str | None) -> None:
+        fake.leads, fake.hint = False, leader
+
+    return Case(service, ledger.replica, now, clock.advance, depose)
+
+
+def http_catalog() -> Case:
     node = CatalogNode()
     node.feed.start()
     service: CatalogService = node.service
@@ -63,7 +80,33 @@ def catalog() -> Case:
         node.clock.advance(seconds)
         node.agent.flush()
 
-    return Case(service, node.replica, lambda result: settle(node, result), sleep)
+    def set_age(age: float | None) -> None:
+        node.replica.age = age
+
+    return Case(service, node.replica, lambda result: settle(node, result), sleep, set_age=set_age)
+
+
+def fake_catalog() -> Case:
+    clock, ledger = Clock(), FakeLedger()
+    fake = FakeCatalogService("catalog-1", ledger, clock)
+    service: CatalogService = fake
+
+    def set_age(age: float | None) -> None:
+        fake.age = age
+
+    return Case(service, fake.replica, now, clock.advance, set_age=set_age)
+
+
+@pytest.fixture(params=[http_orders, fake_orders])
+def orders(request: pytest.FixtureRequest) -> Case:
+    case: Case = request.param()
+    return case
+
+
+@pytest.fixture(params=[http_catalog, fake_catalog])
+def catalog(request: pytest.FixtureRequest) -> Case:
+    case: Case = request.param()
+    return case
 
 
 def buy(request_id: str, name: str = "Fox", quantity: int = 7) -> Request:
@@ -96,7 +139,8 @@ def test_names_of_all_kinds_survive_the_way(orders: Case) -> None:
         assert orders.wait(orders.service.product(name)).value.name == name
 
 
-def test_turned_away_and_unsure(orders: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turned_away_and_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = http_orders()
     results = [
         TurnedAway("too much waits"),
         Unsure("leadership was lost"),
@@ -111,7 +155,7 @@ def test_turned_away_and_unsure(orders: Case, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("leader", ["order-3", None])
 def test_who_does_not_lead_says_who_does(orders: Case, leader: str | None) -> None:
-    orders.replica.leads, orders.replica.leader = False, leader
+    orders.depose(leader)
     for call in (
         orders.service.submit([buy("a")]),
         orders.service.submit([]),
@@ -122,7 +166,7 @@ def test_who_does_not_lead_says_who_does(orders: Case, leader: str | None) -> No
         with pytest.raises(NotLeader) as caught:
             orders.wait(call)
         assert caught.value.leader == leader
-    assert orders.replica.submitted == []
+    assert orders.replica.position() == Position(0, 1), "and nothing was done"
 
 
 @pytest.mark.fault(2, 3)
@@ -141,11 +185,11 @@ def test_orders_are_found(orders: Case) -> None:
 
 
 def test_lookups_carry_position_and_age(catalog: Case) -> None:
-    catalog.replica.age = 2.5
+    catalog.set_age(2.5)
     found = catalog.wait(catalog.service.product("Fox"))
     assert (found.value.quantity, found.asof, found.age) == (100, Position(0, 1), 2.5)
     assert catalog.wait(catalog.service.product("Yeti")).value is None
-    catalog.replica.age = None
+    catalog.set_age(None)
     assert catalog.wait(catalog.service.product("Fox")).age is None
 
 
@@ -161,7 +205,8 @@ def test_lists_and_searches(catalog: Case) -> None:
 
 
 @pytest.mark.parametrize("generation", [0, 3])
-def test_a_catalog_waits_for_the_position_asked_for(catalog: Case, generation: int) -> None:
+def test_a_catalog_waits_for_the_position_asked_for(generation: int) -> None:
+    catalog = http_catalog()
     catalog.replica.generation = generation
     wanted = Position(generation, 2)
     calls = [catalog.service.product("Fox", wanted), catalog.service.products(0, 9, at_least=wanted)]
@@ -180,7 +225,8 @@ def test_a_catalog_that_is_behind_says_so(catalog: Case) -> None:
 
 
 @pytest.mark.fault(7)
-def test_the_feed_tells_what_changes_and_when(catalog: Case) -> None:
+def test_the_feed_tells_what_changes_and_when() -> None:
+    catalog = http_catalog()
     lines: list[FeedLine] = []
     done = catalog.service.changes(lines.append)
     catalog.sleep(0)

@@ -238,7 +238,7 @@ class Cluster:
         answers: dict[str, Any] = {}
         for node in self.config.nodes:
             try:
-                answers[node.name] = fetch(f"{node.url}/status")[1]
+                answers[node.name] = fetch(f"{node.url}/status", seconds=1)[1]
             except OSError:
                 answers[node.name] = None
         return cluster_status(self.config, answers, {})
@@ -343,9 +343,7 @@ def run_toystore(*arguments: str, seconds: float = 60.0, cwd: Path | None = None
 def fetch(url: str, body: Any = None, seconds: float = 12, **headers: str) -> tuple[int, Any]:
     """GET, or POST a JSON body: the status and the decoded answer, whatever the status. Raises OSError."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        url, data, {name.replace("_", "-"): text for name, text in headers.items()}
-    )
+    request = urllib.request.Request(url, data, {name.replace("_", "-"): text for name, text in headers.items()})
     try:
         with urllib.request.urlopen(request, timeout=seconds) as response:
             return response.status, json.loads(response.read() or b"null")

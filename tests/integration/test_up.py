@@ -84,13 +84,6 @@ def test_a_paused_node_does_not_answer_and_can_be_stopped_with_the_rest(fake_clu
     assert not alive(pid)
 
 
-def test_a_node_that_is_deaf_to_sigterm_is_killed(fake_cluster: FakeCluster) -> None:
-    cluster = fake_cluster("order-1=deaf", orders=1).start()
-    pid = cluster.node("order-1")["pid"]
-    assert cluster.stop() == 0
-    assert not alive(pid)
-
-
 def test_a_taken_port_ends_it_with_the_node_and_the_reason(fake_cluster: FakeCluster) -> None:
     cluster = fake_cluster(orders=1)
     port = urlsplit(cluster.node_url("catalog-1")).port
@@ -148,9 +141,7 @@ def test_a_second_one_on_the_same_directory_is_refused(fake_cluster: FakeCluster
     assert len(pids(cluster)) == 3
 
 
-def test_a_dead_socket_is_no_hindrance_and_a_long_path_none_either(
-    fake_cluster: FakeCluster, tmp_path: Path
-) -> None:
+def test_a_dead_socket_is_no_hindrance_and_a_long_path_none_either(fake_cluster: FakeCluster, tmp_path: Path) -> None:
     place = tmp_path / ("long-" * 30) / "data"
     cluster = fake_cluster(orders=1, data_dir=place).start()
     cluster.send(signal.SIGKILL)
@@ -282,7 +273,8 @@ def test_the_demo_verifies_what_it_sold(cluster_config: Callable[..., Path], tmp
 
 def test_the_default_config_is_used_without_one(tmp_path: Path) -> None:
     done = run_toystore("status", "-o", "json", cwd=tmp_path)
-    assert (done.code, json.loads(done.out)["cluster"]) == (3, "toys")
+    assert json.loads(done.out)["cluster"] == "toys"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_is_installed_as_a_module() -> None:

@@ -18,11 +18,6 @@ class Violation(AssertionError):
     """A promise is broken; the text says which, by whom and how."""
 
 
-def _demand(holds: bool, broken: str) -> None:
-    if not holds:
-        raise Violation(broken)
-
-
 class OneLeaderATerm:
     """Election safety (Raft 5.2)."""
 
@@ -31,7 +26,8 @@ class OneLeaderATerm:
 
     def leads(self, term: int, node: str) -> None:
         leader = self._leaders.setdefault(term, node)
-        _demand(leader == node, f"term {term} has two leaders, {leader} and {node}")
+        if leader != node:
+            raise Violation(f"term {term} has two leaders, {leader} and {node}")
 
 
 class LogMatching:
@@ -47,7 +43,8 @@ class LogMatching:
         """`node` has the entry in its log, after one of `previous_term`."""
         here = (bytes([entry.kind]) + entry.data, previous_term)
         known = self._entries.setdefault((entry.index, entry.term), here)
-        _demand(known == here, f"entry {entry.index} of term {entry.term} at {node} is not what others have there")
+        if known != here:
+            raise Violation(f"entry {entry.index} of term {entry.term} at {node} is not what others have there")
 
 
 class CommittedForEver:
@@ -61,10 +58,8 @@ class CommittedForEver:
     def committed(self, node: str, index: int, term: int, during: int) -> bool:
         """`node`, in the term `during`, holds the entry of `term` to be committed; is it the first to know?"""
         known, _ = self._committed.setdefault(index, (term, during))
-        _demand(
-            known == term,
-            f"{node} commits entry {index} of term {term}; that of term {known} was committed there",
-        )
+        if known != term:
+            raise Violation(f"{node} commits entry {index} of term {term}; that of term {known} was committed there")
         news = index > self.last
         self.last = max(self.last, index)
         return news
@@ -76,11 +71,9 @@ class CommittedForEver:
             if during >= term:
                 continue
             here = terms[index - first] if index - first < len(terms) else None
-            _demand(
-                here == known,
-                f"{node} leads in term {term} and has at index {index} an entry of term {here};"
-                f" that of term {known} was committed there in term {during}",
-            )
+            if here != known:
+                raise Violation(f"{node} leads in term {term} and has at index {index} an entry of term {here};"
+                f" that of term {known} was committed there in term {during}")
 
 
 class Durable:
@@ -90,10 +83,8 @@ class Durable:
         self._majority = voters // 2 + 1
 
     def committed(self, index: int, holders: Sequence[str]) -> None:
-        _demand(
-            len(holders) >= self._majority,
-            f"entry {index} is committed and is only on the disks of {', '.join(holders) or 'nobody'}",
-        )
+        if len(holders) < self._majority:
+            raise Violation(f"entry {index} is committed and is only on the disks of {', '.join(holders) or 'nobody'}")
 
 
 class EqualDigests:
@@ -104,7 +95,8 @@ class EqualDigests:
 
     def applied(self, node: str, index: int, digest: bytes) -> None:
         known, other = self._digests.setdefault(index, (digest, node))
-        _demand(known == digest, f"{node} and {other} differ at index {index}")
+        if known != digest:
+            raise Violation(f"{node} and {other} differ at index {index}")
 
 
 class FreshReads:
@@ -119,7 +111,8 @@ class FreshReads:
 
     def answered(self, node: str, asof: int, floor: int) -> None:
         """`floor` is what was `acknowledged` when the read began."""
-        _demand(asof >= floor, f"a read at {node} sees index {asof}, and {floor} was acknowledged before it")
+        if asof < floor:
+            raise Violation(f"a read at {node} sees index {asof}, and {floor} was acknowledged before it")
 
 
 class Orders:
@@ -140,53 +133,56 @@ class Orders:
         """A client was told that this is its order, for the first time or as a replay."""
         placed = evolve(order, status=OrderStatus.PLACED, changed=order.index)
         known = self._acknowledged.setdefault(order.key, placed)
-        _demand(known == placed, f"key {order.key!r} was answered with {known}, and later with {placed}")
+        if known != placed:
+            raise Violation(f"key {order.key!r} was answered with {known}, and later with {placed}")
         key = self._keys.setdefault(order.number, order.key)
-        _demand(key == order.key, f"order {order.number} was given to {key!r} and to {order.key!r}")
-        _demand(
-            order.key not in self._never,
-            f"order {order.number} was acknowledged, and its key {order.key!r} {self._never.get(order.key)}",
-        )
+        if key != order.key:
+            raise Violation(f"order {order.number} was given to {key!r} and to {order.key!r}")
+        if order.key in self._never:
+            raise Violation(f"order {order.number} was acknowledged, and its key {order.key!r} {self._never.get(order.key)}")
 
     def cancelled(self, number: int) -> None:
         self._cancelled.add(number)
 
     def never(self, key: str, why: str) -> None:
         """The client was told that this was not carried out and will not be (`why`: "was refused: ...")."""
-        _demand(key not in self._acknowledged, f"key {key!r} {why}, and had been acknowledged")
+        if key in self._acknowledged:
+            raise Violation(f"key {key!r} {why}, and had been acknowledged")
         self._never[key] = why
 
     def ledger(self, orders: Sequence[Order]) -> None:
         """All orders of a ledger in which everything has come to rest."""
-        _demand(
-            [order.number for order in orders] == list(range(len(orders))),
-            f"the numbers have gaps: {[order.number for order in orders]}",
-        )
+        if [order.number for order in orders] != list(range(len(orders))):
+            raise Violation(f"the numbers have gaps: {[order.number for order in orders]}")
         held: dict[str, Order] = {}
         for order in orders:
-            _demand(order.key not in held, f"key {order.key!r} has two orders")
+            if order.key in held:
+                raise Violation(f"key {order.key!r} has two orders")
             held[order.key] = order
             self._is_what_was_sent(order)
         for key, told in self._acknowledged.items():
             found = held.get(key)
-            _demand(found is not None, f"order {told.number}, key {key!r}, was acknowledged and is lost")
+            if found is None:
+                raise Violation(f"order {told.number}, key {key!r}, was acknowledged and is lost")
             if found is not None:
                 same = evolve(found, status=OrderStatus.PLACED, changed=found.index) == told
-                _demand(same, f"order {told.number} was acknowledged as {told}, and is {found}")
+                if not same:
+                    raise Violation(f"order {told.number} was acknowledged as {told}, and is {found}")
         for number in sorted(self._cancelled):
-            _demand(orders[number].status is OrderStatus.CANCELLED, f"order {number} is not cancelled any more")
+            if orders[number].status is not OrderStatus.CANCELLED:
+                raise Violation(f"order {number} is not cancelled any more")
 
     def _is_what_was_sent(self, order: Order) -> None:
         sent = self._sent.get(order.key)
-        _demand(sent is not None, f"order {order.number}, key {order.key!r}, was never sent")
-        _demand(
-            order.key not in self._never,
-            f"key {order.key!r} {self._never.get(order.key)}, and has order {order.number}",
-        )
+        if sent is None:
+            raise Violation(f"order {order.number}, key {order.key!r}, was never sent")
+        if order.key in self._never:
+            raise Violation(f"key {order.key!r} {self._never.get(order.key)}, and has order {order.number}")
         if sent is not None:
             lines = [(line.name, line.quantity) for line in order.lines]
             same = sent.side == order.side.value and lines == [(line.name, line.quantity) for line in sent.lines]
-            _demand(same, f"order {order.number} is {order}, and what was sent is {sent}")
+            if not same:
+                raise Violation(f"order {order.number} is {order}, and what was sent is {sent}")
 
 
 def check_stock(initial: Mapping[str, int], orders: Sequence[Order], products: Sequence[Product]) -> None:
@@ -198,5 +194,7 @@ def check_stock(initial: Mapping[str, int], orders: Sequence[Order], products: S
             for line in order.lines:
                 left[line.name] += line.quantity if order.side.value == "sell" else -line.quantity
     stock = {product.name: product.quantity for product in products}
-    _demand(stock == left, f"the stock is {stock}, and the orders leave {left}")
-    _demand(all(quantity >= 0 for quantity in stock.values()), f"a stock is below zero: {stock}")
+    if stock != left:
+        raise Violation(f"the stock is {stock}, and the orders leave {left}")
+    if not all(quantity >= 0 for quantity in stock.values()):
+        raise Violation(f"a stock is below zero: {stock}")

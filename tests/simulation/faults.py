@@ -124,7 +124,10 @@ class Mischief:
         self._world.clock.callLater(seconds, call)
 
     def _any(self, random: Random) -> Process:
-        return random.choice(list(self._world.processes.values()))
+        """The leader more often than others: what befalls it matters most."""
+        leader, at_leader = self._world.leader(), random.random() < 0.35
+        anyone = random.choice(list(self._world.processes.values()))
+        return leader if leader is not None and at_leader else anyone
 
     # The network
 

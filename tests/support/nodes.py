@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.web.http_headers import Headers
 
-from tests.support.replica import FakeReplica
+from tests.support.replica import FakeReplica, now
 from toystore.catalog.feed import Feed
 from toystore.catalog.forward import Forwarder
 from toystore.catalog.routes import CatalogRoutes
@@ -49,9 +49,7 @@ class OrderNode(Asked):
         facts = NodeFacts(self.replica.node, "order", "toys", "raft", 4711)
         self.routes = OrderRoutes(self.replica, Health(self.replica, facts, self.clock))
         self.agent = RequestTraversalAgent(self.routes.resource())
-        self.service = HttpOrderService(
-            self.replica.node, "http://node", self.agent, self.clock, "toys", "front-1"
-        )
+        self.service = HttpOrderService(self.replica.node, "http://node", self.agent, self.clock, "toys", "front-1")
 
 
 class CatalogNode(Asked):
@@ -70,11 +68,6 @@ class CatalogNode(Asked):
 
 
 def settle(node: Asked, result: Deferred[T]) -> T:
-    """The result of a call to this node."""
+    """The result of a call to this node; raises what it failed with."""
     node.agent.flush()
-    values: list[Any] = []
-    result.addBoth(values.append)
-    assert values, "not answered yet"
-    if hasattr(values[0], "raiseException"):
-        values[0].raiseException()
-    return values[0]
+    return now(result)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
 
 from toystore.consensus.messages import Entry, Kind
 from toystore.encoding import encode_entry
@@ -82,6 +83,8 @@ class FakeReplica:
         done: Deferred[list[Result]] = Deferred()
 
         def carry_out() -> None:
+            if done.called:  # cancelled: this replica, unlike a real one, then forgets it
+                return
             done.callback([*self.commit(*requests)] if requests else [])
 
         if self.held:
@@ -112,9 +115,7 @@ class FakeReplica:
     def leader_age(self) -> float | None:
         return self.age
 
-    def follow(
-        self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]
-    ) -> Callable[[], None]:
+    def follow(self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]) -> Callable[[], None]:
         follower = (listener, reset)
         self._followers.append(follower)
         return lambda: self._followers.remove(follower)
@@ -143,10 +144,11 @@ class FakeReplica:
 
 
 def now(result: Deferred[T]) -> T:
-    """The result of a Deferred that has fired already."""
+    """The result of a Deferred that has fired already; raises what it failed with."""
     values: list[T] = []
-    result.addCallback(values.append)
-    assert result.called, "it has not fired yet"
-    if not values:
-        result.addErrback(lambda failure: failure.raiseException())
+    failures: list[Failure] = []
+    result.addCallbacks(values.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    assert values, "it has not fired yet"
     return values[0]

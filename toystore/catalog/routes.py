@@ -48,9 +48,7 @@ class CatalogRoutes:
 
     app = json_app()
 
-    def __init__(
-        self, replica: Replica, health: Health, feed: Feed, forwarder: Forwarder, clock: IReactorTime
-    ) -> None:
+    def __init__(self, replica: Replica, health: Health, feed: Feed, forwarder: Forwarder, clock: IReactorTime) -> None:
         self.replica = replica
         self.health = health
         self._feed = feed

@@ -40,9 +40,7 @@ def find_place(config: Path | None, data_dir: Path | None) -> Place:
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command `--config` and `--data-dir`; it is called with `place`."""
 
-    @click.option(
-        "--config", type=click.Path(path_type=Path), help="The cluster's TOML file [packaged toys.toml]."
-    )
+    @click.option("--config", type=click.Path(path_type=Path), help="The cluster's TOML file [packaged toys.toml].")
     @click.option(
         "--data-dir",
         type=click.Path(file_okay=False, path_type=Path),

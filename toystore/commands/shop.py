@@ -123,18 +123,13 @@ def show(tally: Tally, verdict: Verdict, seconds: float) -> None:
     for kind in KINDS:
         latency = tally.latency(kind)
         figures = [
-            "-" if latency[name] is None else f"{latency[name]:.2f}"
-            for name in ("avg", "p50", "p95", "p99", "max")
+            "-" if latency[name] is None else f"{latency[name]:.2f}" for name in ("avg", "p50", "p95", "p99", "max")
         ]
-        table.add_row(
-            kind, str(latency["count"]), *figures, *(str(tally.outcomes[kind][name]) for name in OUTCOMES)
-        )
+        table.add_row(kind, str(latency["count"]), *figures, *(str(tally.outcomes[kind][name]) for name in OUTCOMES))
     console().print(table)
     rate = tally.orders / seconds if seconds else 0.0
     click.echo(f"{tally.total()} requests in {seconds:.1f} s, {tally.orders} orders ({rate:.1f}/s)")
-    click.echo(
-        f"longest wait {tally.longest:.3f} s" + (f" ({tally.longest_kind})" if tally.longest_kind else "")
-    )
+    click.echo(f"longest wait {tally.longest:.3f} s" + (f" ({tally.longest_kind})" if tally.longest_kind else ""))
     click.echo(in_words(verdict))
 
 
@@ -148,6 +143,8 @@ def in_words(verdict: Verdict) -> str:
         lines.append(f"MISMATCH: {verdict.verified} of {total} orders are as they were promised")
     elif verdict.unanswered:
         lines.append(f"NOT SURE: {len(verdict.unanswered)} of {total} orders could not be asked for")
+    elif not total:
+        lines.append("no orders were made, so there is nothing to verify")
     else:
         lines.append(f"ALL ORDERS VERIFIED: {verdict.verified}")
     return "\n".join(lines)
@@ -190,21 +187,15 @@ def span(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, i
 
 @click.command("shop")
 @click.option("--url", required=True, help="Where the store is, such as http://127.0.0.1:8080.")
-@click.option(
-    "--dialect", type=click.Choice(sorted(DIALECTS)), required=True, help="What the store speaks there."
-)
+@click.option("--dialect", type=click.Choice(sorted(DIALECTS)), required=True, help="What the store speaks there.")
 @click.option("--iterations", type=click.IntRange(1), help="For each client. [50]")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Shop for so long instead.")
 @click.option("--p", "probability", type=click.FloatRange(0, 1), default=0.4, help="Of an order. [0.4]")
-@click.option(
-    "--quantity", metavar="N[..M]", callback=span, default="1..10", help="Units of an order. [1..10]"
-)
+@click.option("--quantity", metavar="N[..M]", callback=span, default="1..10", help="Units of an order. [1..10]")
 @click.option("--clients", type=click.IntRange(1, 1000), default=5, help="At the same time. [5]")
 @click.option("--product", "names", multiple=True, help="Choose from these only. May be repeated. [all]")
 @click.option("--seed", type=int, default=1, help="Of the random choices. [1]")
-@click.option(
-    "-o", "output", type=click.Choice(["text", "json"]), default="text", help="The shape of the report."
-)
+@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", help="The shape of the report.")
 def shop_command(
     url: str,
     dialect: str,

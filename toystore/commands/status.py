@@ -83,9 +83,7 @@ async def supervised_pids(reactor: Any, place: Place) -> dict[str, int | None] |
 def status_table(status: Status) -> Table:
     """The same for people."""
     leader = status["leader"] or "no leader"
-    table = Table(
-        title=f"{status['cluster']} ({status['election']}): {leader}", title_justify="left", box=None
-    )
+    table = Table(title=f"{status['cluster']} ({status['election']}): {leader}", title_justify="left", box=None)
     for heading in (
         "node",
         "state",
@@ -102,10 +100,7 @@ def status_table(status: Status) -> Table:
         number = heading in ("pid", "term", "last", "commit", "applied", "lag")
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
     for row in status["nodes"]:
-        cells = [
-            row[key]
-            for key in ("name", "state", "pid", "term", "last_index", "commit_index", "applied_index")
-        ]
+        cells = [row[key] for key in ("name", "state", "pid", "term", "last_index", "commit_index", "applied_index")]
         in_sync = {True: "yes", False: "NO", None: None}[row["in_sync"]]
         cells += [row["lag"], in_sync, (row["digest"] or "")[:12], row["url"]]
         style = {"leader": "green", "down": "red"}.get(row["state"])
@@ -134,9 +129,7 @@ async def show_status(reactor: Any, place: Place, output: str) -> int:
 
 @click.command("status")
 @cluster_options
-@click.option(
-    "-o", "output", type=click.Choice(["table", "json"]), default="table", help="The shape of the answer."
-)
+@click.option("-o", "output", type=click.Choice(["table", "json"]), default="table", help="The shape of the answer.")
 def status_command(place: Place, output: str) -> None:
     """Show what each node of the cluster is and how far it has come.
 

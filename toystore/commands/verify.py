@@ -90,7 +90,7 @@ class Verifier:
         tried."""
         found = Comparison(0, {}, {})
         ahead = 0
-        for _ in range(TRIES):
+        for attempt in range(1, TRIES + 1):
             before = await self._applied()
             if not before:
                 break
@@ -99,7 +99,7 @@ class Verifier:
                 break
             await deferLater(self._reactor, PAUSE)
             after = await self._applied()
-            ahead = max(after.values(), default=0) - max(before.values())
+            ahead = attempt * (max(after.values(), default=0) - max(before.values()))
         return found
 
     async def unreachable(self) -> dict[str, str]:
@@ -109,14 +109,16 @@ class Verifier:
 
     async def _applied(self) -> dict[str, int]:
         statuses, _ = await self._statuses()
-        return {name: int(status["applied_index"]) for name, status in statuses.items()}
+        return {name: status["applied_index"] for name, status in statuses.items()}
 
     async def _statuses(self) -> tuple[dict[str, Any], dict[str, str]]:
         answers = await self._ask(dict.fromkeys(self._replicas, "/status"), 2.0)
-        good = {
-            name: body for name, (status, body) in answers.items() if status == 200 and isinstance(body, dict)
-        }
-        reasons = {name: str(body) for name, (_, body) in answers.items() if name not in good}
+        good, reasons = {}, {}
+        for name, (status, body) in answers.items():
+            if status == 200 and isinstance(body, dict) and isinstance(body.get("applied_index"), int):
+                good[name] = body
+            else:
+                reasons[name] = f"its status is {status} {json.dumps(body)}" if status else str(body)
         return good, reasons
 
     async def _each(self, names: Mapping[str, object], path: str, key: str) -> Comparison:

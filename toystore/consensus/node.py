@@ -93,7 +93,7 @@ class Ready:
 
     `apply` is committed and on this node's disk. `reads` are confirmed at an applied index of at least the number given;
     `lost_reads` never will be. `snapshots` are peers that need one, with the index each has applied. `forgot`: this disk
-    has less than it acknowledged; the node takes part in nothing until `renewed`.
+    has less than it acknowledged and needs a new uuid; the node takes part in nothing until `renewed`.
     """
 
     send: tuple[Message, ...] = ()
@@ -254,9 +254,10 @@ class Node:
         lost, self._lost_reads = tuple(self._lost_reads), []
         snapshots, self._snapshots = tuple(self._snapshots), []
         hard_state, entries, replies = self._take_save()
-        return Ready(
-            send, hard_state, entries, replies, self._take_apply(), reads, lost, snapshots, self.forgot
-        )
+        forgot = self.forgot and self._saving_since is None
+        if forgot:
+            self._saving_since = self.now  # the new uuid is being written; `renewed` ends it
+        return Ready(send, hard_state, entries, replies, self._take_apply(), reads, lost, snapshots, forgot)
 
     def _take_save(self) -> tuple[HardState | None, tuple[Entry, ...], tuple[Message, ...]]:
         if self._saving_since is not None or self.forgot:
@@ -300,7 +301,7 @@ class Node:
 
     def renewed(self, uuid: str) -> None:
         """The disk that forgot has a new uuid, and takes part again as far as that counts."""
-        self.uuid, self.forgot = uuid, False
+        self.uuid, self.forgot, self._saving_since = uuid, False, None
         self.become_follower(self.hard_state.term, None)
 
     def lacks(self, meta: SnapshotMeta) -> bool:

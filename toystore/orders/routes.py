@@ -55,9 +55,7 @@ class OrderRoutes:
     @app.route("/orders/<number>", methods=["GET"])
     async def order(self, request: Request, number: str) -> bytes:
         wanted = whole_number(number, "the number of an order", high=10**20)
-        return await self._linearizable(
-            request, lambda reader: reader.order(wanted) if wanted <= BOUND else None
-        )
+        return await self._linearizable(request, lambda reader: reader.order(wanted) if wanted <= BOUND else None)
 
     @app.route("/orders", methods=["GET"])
     async def orders(self, request: Request) -> bytes:

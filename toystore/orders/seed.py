@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -10,10 +11,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from toystore.encoding import to_json
 from toystore.model import CatalogRow, Done, LoadCatalog, Refusal, Refused, Request
 from toystore.replication.interface import Answer, NotLeader, Replica
 
-REQUEST_ID = "load-catalog"
 EVERY = 0.2
 """Seconds between two looks at an empty ledger."""
 
@@ -25,13 +26,16 @@ class Seed:
 
     def __init__(self, replica: Replica, rows: Sequence[CatalogRow], clock: IReactorTime) -> None:
         self._replica = replica
-        self._command = LoadCatalog(tuple(rows))
+        command = LoadCatalog(tuple(rows))
+        # Named by what is in it: another replica's try is a repetition, a corrected file is not.
+        self._request = Request(f"load-catalog-{sha256(to_json(command)).hexdigest()[:16]}", command)
+        self._rows = len(rows)
         self._looking: Deferred[None] | None = None
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
     def start(self) -> None:
-        if self._command.rows:
+        if self._rows:
             self._loop.start(EVERY).addErrback(
                 lambda failure: self._log.failure("the catalog is not looked after any more", failure=failure)
             )
@@ -59,14 +63,12 @@ class Seed:
             self._loop.stop()
             return
         try:
-            (result,) = await self._replica.submit([Request(REQUEST_ID, self._command)])
+            (result,) = await self._replica.submit([self._request])
         except NotLeader:
             return
         match result:
             case Answer(index, _, Done()):
-                self._log.info(
-                    "loaded {count} products at {index}", count=len(self._command.rows), index=index
-                )
+                self._log.info("loaded {count} products at {index}", count=self._rows, index=index)
             case Answer(_, _, Refused(refusal, detail)) if refusal is not Refusal.VERSION_MISMATCH:
                 self._log.error("the catalog is refused: {detail}", detail=detail)
                 self._loop.stop()

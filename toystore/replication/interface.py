@@ -101,9 +101,7 @@ class Replica(Protocol):
     def leader_age(self) -> float | None:
         """Seconds since a leader that a majority had confirmed was last heard of; None for never. 0 at the leader."""
 
-    def follow(
-        self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]
-    ) -> Callable[[], None]:
+    def follow(self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` with what is applied from now on, in order, and `reset` after a snapshot was installed instead.
         The result ends it."""
 

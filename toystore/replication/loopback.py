@@ -36,7 +36,8 @@ class Loopback:
         self._inboxes[node] = inbox
 
     def unplug(self, node: NodeId, inbox: Inbox | None) -> None:
-        if self._inboxes.get(node) is inbox:
+        """Unless another inbox has been plugged in meanwhile."""
+        if inbox is not None and self._inboxes.get(node) is inbox:
             del self._inboxes[node]
 
     def carry(self, message: Message) -> None:

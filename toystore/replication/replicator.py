@@ -48,13 +48,14 @@ class ModeMismatch(Exception):
 
 @frozen
 class Pace:
-    """`tick` and `retry_full` (how soon a full disk is tried again) in seconds; the rest bounds the kept log, which is
-    cut down once it is a quarter larger."""
+    """`tick` and `retry_full` (how soon a full disk is tried again) in seconds; `keep_entries` and `keep_bytes` bound the
+    kept log, which is cut down once it is a quarter larger; `snapshot_chunk` is in bytes."""
 
     tick: float = 0.01
     retry_full: float = 1.0
     keep_entries: int = 16_384
     keep_bytes: int = 16 * 1024 * 1024
+    snapshot_chunk: int = 256 * 1024
 
 
 class Replicator:
@@ -94,7 +95,7 @@ class Replicator:
         self._tokens = 0
         self._reads: dict[int, Deferred[int]] = {}
         self._followers: list[tuple[Callable[[Sequence[Applied]], None], Callable[[], None]]] = []
-        self._sender = Sender(storage, clock, transport.send, self._snapshot_sent)
+        self._sender = Sender(storage, clock, transport.send, self._snapshot_sent, self._pace.snapshot_chunk)
         self._receiver = Receiver(storage, transport.send, self._await_install)
         self._seen: tuple[Role, int, NodeId | None] | None = None
         transport.attach(self)
@@ -233,7 +234,7 @@ class Replicator:
         if ready.must_save:
             self._saving = True
             self._start(self._save(ready, self._take_arrivals()))
-        elif ready.forgot and not self._saving:
+        elif ready.forgot:
             self._saving = True
             self._start(self._renew())
         elif ready.reply or not self._saving:
@@ -287,9 +288,7 @@ class Replicator:
 
     async def _wait_for_room(self) -> None:
         if self.node.writable and self._running:
-            self.log.error(
-                "the disk is full; {node} neither leads nor votes until there is room", node=self.node.id
-            )
+            self.log.error("the disk is full; {node} neither leads nor votes until there is room", node=self.node.id)
             self.node.set_writable(False)
             self._act()
         await _later(self._clock, self._pace.retry_full)
@@ -369,9 +368,7 @@ class Replicator:
     def _restored(self, info: SpoolInfo, found: Recovered) -> None:
         self._generation = found.generation
         self.node.restore(info.meta)
-        self.log.info(
-            "{node} has installed a snapshot as of {index}", node=self.node.id, index=info.meta.index
-        )
+        self.log.info("{node} has installed a snapshot as of {index}", node=self.node.id, index=info.meta.index)
         self._positions.applied(info.meta.index)
         for _, reset in list(self._followers):
             reset()
@@ -388,9 +385,7 @@ class Replicator:
         if before is not None and before[0] is Role.LEADER:
             self._sender.abandon_all()
             self._batches.lost()
-            self.log.info(
-                "{node} leads no more: {reason}", node=node.id, reason=node.gave_up or "another does"
-            )
+            self.log.info("{node} leads no more: {reason}", node=node.id, reason=node.gave_up or "another does")
         if node.role in (Role.LEADER, Role.CANDIDATE) or node.leader is not None:
             self.log.info(
                 "{node} is {role} in term {term}, leader {leader}",
@@ -411,9 +406,7 @@ class Replicator:
         at = self._wall_clock()
         indexes = self.node.propose([encode_entry(at, request) for request in requests])
         if indexes is None:
-            return succeed(
-                [TurnedAway("too much is waiting here, or leadership is being handed over")] * len(requests)
-            )
+            return succeed([TurnedAway("too much is waiting here, or leadership is being handed over")] * len(requests))
         waiter = self._batches.add(indexes, self.node.hard_state.term)
         self._act()
         return waiter
@@ -455,9 +448,7 @@ class Replicator:
         ticks = self.node.quorum_age
         return None if ticks is None else ticks * self._pace.tick
 
-    def follow(
-        self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]
-    ) -> Callable[[], None]:
+    def follow(self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]) -> Callable[[], None]:
         follower = (listener, reset)
         self._followers.append(follower)
         return lambda: self._followers.remove(follower)
@@ -466,9 +457,7 @@ class Replicator:
         return self._storage.state_hash(index)
 
     def status(self) -> Deferred[ReplicaStatus]:
-        return self._storage.read(lambda reader: (reader.applied(), reader.digest())).addCallback(
-            self._status
-        )
+        return self._storage.read(lambda reader: (reader.applied(), reader.digest())).addCallback(self._status)
 
     def _status(self, applied: tuple[int, bytes]) -> ReplicaStatus:
         node = self.node

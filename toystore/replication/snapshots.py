@@ -17,9 +17,6 @@ from twisted.python.failure import Failure
 from toystore.consensus.messages import Message, NodeId, Reply, Request
 from toystore.storage.interface import Spool, SpoolInfo, Storage
 
-CHUNK = 256 * 1024
-"""Bytes of a snapshot in one message."""
-
 
 @frozen
 class SnapshotChunk(Request):
@@ -57,7 +54,8 @@ class Sender:
     """The transfers of one leader.
 
     `done(peer, index)` is called with the index that `peer` has installed, or None where the transfer has failed.
-    `patience` (seconds) is how long an answer may take; a chunk is sent again so often, `tries` times.
+    `chunk` is how many bytes go in one message. `patience` (seconds) is how long an answer may take; a chunk is sent again
+    so often, `tries` times.
     """
 
     log = Logger()
@@ -68,11 +66,12 @@ class Sender:
         clock: IReactorTime,
         send: Callable[[Message], None],
         done: Callable[[NodeId, int | None], None],
+        chunk: int,
         patience: float = 1.0,
         tries: int = 10,
     ) -> None:
         self._storage, self._clock, self._send, self._done = storage, clock, send, done
-        self._patience, self._tries = patience, tries
+        self._chunk, self._patience, self._tries = chunk, patience, tries
         self._transfers: dict[NodeId, _Sending | None] = {}
 
     def begin(self, node: NodeId, term: int, peer: NodeId, since: int) -> None:
@@ -97,7 +96,7 @@ class Sender:
         self._end(peer, None)
 
     def _send_chunk(self, node: NodeId, term: int, peer: NodeId, sending: _Sending) -> None:
-        data = sending.spool.read(sending.offset, CHUNK)
+        data = sending.spool.read(sending.offset, self._chunk)
         self._send(SnapshotChunk(node, peer, term, sending.transfer, sending.info, sending.offset, data))
         sending.timer = self._clock.callLater(self._patience, self._no_answer, node, term, peer, sending)
 
@@ -122,9 +121,7 @@ class Sender:
             self.log.info("{peer} refuses its snapshot: {why}", peer=reply.sender, why=reply.refused)
             self._end(reply.sender, None)
         elif reply.installed:
-            self.log.info(
-                "{peer} has installed its snapshot of {n} bytes", peer=reply.sender, n=sending.info.size
-            )
+            self.log.info("{peer} has installed its snapshot of {n} bytes", peer=reply.sender, n=sending.info.size)
             self._end(reply.sender, sending.info.meta.index)
         else:
             sending.offset = min(reply.offset, sending.info.size)
@@ -169,9 +166,7 @@ class Receiver:
 
         def answer(offset: int, applied: int, installed: bool = False, refused: str = "") -> None:
             self._send(
-                SnapshotReply(
-                    chunk.to, chunk.sender, term, uuid, chunk.transfer, offset, applied, installed, refused
-                )
+                SnapshotReply(chunk.to, chunk.sender, term, uuid, chunk.transfer, offset, applied, installed, refused)
             )
 
         if chunk.info.meta.index <= applied:

@@ -15,13 +15,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import readBody
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IResponse
+from twisted.web.iweb import IAgent
 
 from toystore.consensus.messages import Message, NodeId, Reply
 from toystore.replication.wire import Envelope, decode_envelope, encode_envelope
-from toystore.web.body import Bytes
+from toystore.web.client import Calls, Reached
+from toystore.web.interface import Broken
+
+PATH = "/peer/step"
 
 
 class Inbox(Protocol):
@@ -61,12 +62,10 @@ class HttpTransport:
         connections: int = 4,
     ) -> None:
         self._cluster, self._node = cluster, node
-        self._clock = clock
         self._inbox: Inbox | None = None
         self._waiting: dict[NodeId, deque[list[Message]]] = {peer: deque() for peer in urls}
         self._links = {
-            peer: _Link(self, peer, f"{url}/peer/step".encode(), agent, clock, timeout, connections)
-            for peer, url in urls.items()
+            peer: _Link(self, peer, Calls(url, agent, clock, timeout), connections) for peer, url in urls.items()
         }
 
     def attach(self, inbox: Inbox) -> None:
@@ -116,23 +115,12 @@ class _Link:
 
     QUEUE = 64
 
-    def __init__(
-        self,
-        transport: HttpTransport,
-        peer: NodeId,
-        url: bytes,
-        agent: IAgent,
-        clock: IReactorTime,
-        timeout: float,
-        connections: int,
-    ) -> None:
-        self._transport, self._peer, self._url, self._agent = transport, peer, url, agent
-        self._clock, self._timeout, self._connections = clock, timeout, connections
+    def __init__(self, transport: HttpTransport, peer: NodeId, calls: Calls, connections: int) -> None:
+        self._transport, self._peer, self._calls, self._connections = transport, peer, calls, connections
         self._queue: deque[Message] = deque(maxlen=self.QUEUE)
         self._busy: set[Deferred[Any]] = set()
         self._up: bool | None = None
         self._closed = False
-        self._headers = Headers({b"Content-Type": [b"application/json"]})
 
     def put(self, message: Message) -> None:
         self._queue.append(message)
@@ -142,31 +130,23 @@ class _Link:
         if self._queue and len(self._busy) < self._connections and not self._closed:
             body = self._transport.encode(self._queue)
             self._queue.clear()
-            request = Deferred.fromCoroutine(self._round_trip(body))
-            request.addTimeout(self._timeout, self._clock)
+            request = self._calls.post(PATH, body)
             self._busy.add(request)
-            request.addCallbacks(self._arrived, self._lost)
+            request.addCallbacks(self._answered, self._lost)
             request.addErrback(lambda failure: self._transport.log.failure("a bad answer", failure))
             request.addCallback(self._done, request)
 
-    async def _round_trip(self, body: bytes) -> bytes:
-        response: IResponse = await self._agent.request(b"POST", self._url, self._headers, Bytes(body))
-        answer: bytes = await readBody(response)
-        if response.code != 200:
-            raise ConnectionError(f"{self._peer} answered {response.code}: {answer[:200]!r}")
-        return answer
-
-    def _arrived(self, body: bytes) -> None:
+    def _answered(self, answer: Reached) -> None:
+        if answer.status != 200:
+            raise Broken(f"{self._peer} answered {answer.status}: {answer.body[:200]!r}")
         if self._up is not True:
             self._transport.log.info("{peer} is reachable", peer=self._peer)
             self._up = True
-        self._transport.arrived(body)
+        self._transport.arrived(answer.body)
 
     def _lost(self, failure: Failure) -> None:
         if self._up is not False:
-            self._transport.log.info(
-                "{peer} can not be reached: {reason}", peer=self._peer, reason=failure.value
-            )
+            self._transport.log.info("{peer} can not be reached: {reason}", peer=self._peer, reason=failure.value)
             self._up = False
         self._transport.lost(self._peer)
 

@@ -61,8 +61,7 @@ def _pack_entries(entries: tuple[Entry, ...]) -> list[tuple[int, int, int, msgsp
 
 def _unpack_entries(entries: list[tuple[int, int, Kind, msgspec.Raw]]) -> tuple[Entry, ...]:
     unpacked = tuple(
-        Entry(index, term, kind, b"" if kind is Kind.NOOP else bytes(data))
-        for index, term, kind, data in entries
+        Entry(index, term, kind, b"" if kind is Kind.NOOP else bytes(data)) for index, term, kind, data in entries
     )
     if any(entry.index != unpacked[0].index + i for i, entry in enumerate(unpacked)):
         raise EncodingError("the entries of an append must follow one another")

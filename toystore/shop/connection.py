@@ -35,9 +35,7 @@ class Connection:
         began = self._reactor.seconds()
         reply = None
         try:
-            reached = await (
-                self._calls.get(ask.path) if ask.body is None else self._calls.post(ask.path, ask.body)
-            )
+            reached = await (self._calls.get(ask.path) if ask.body is None else self._calls.post(ask.path, ask.body))
             reply = Reply(reached.status, reached.body)
             outcome = f"{reply.status // 100}xx"
         except Unreachable:

@@ -102,9 +102,7 @@ class V1:
         lines = _field(order, "lines")
         if not isinstance(lines, list) or len(lines) != 1:
             raise BadReply(f"an order of one line came back as {order}")
-        return Bought(
-            int(_field(order, "number")), str(_field(lines[0], "name")), int(_field(lines[0], "quantity"))
-        )
+        return Bought(int(_field(order, "number")), str(_field(lines[0], "name")), int(_field(lines[0], "quantity")))
 
 
 class Toys:
@@ -135,9 +133,7 @@ class Toys:
         order = _data(reply)
         if "data" in order:  # the verbatim shape has it twice
             order = _object(order["data"])
-        return Bought(
-            int(_field(order, "number")), str(_field(order, "name")), int(_field(order, "quantity"))
-        )
+        return Bought(int(_field(order, "number")), str(_field(order, "name")), int(_field(order, "quantity")))
 
 
 DIALECTS: dict[str, Dialect] = {"v1": V1(), "toys": Toys()}

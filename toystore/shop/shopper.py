@@ -127,9 +127,7 @@ class Shopper:
             await deferLater(self._reactor, BREATH)
             return False
         if answer.outcome != "2xx":
-            verdict.wrong.append(
-                f"order {promised.number} was promised, and asking for it gives {answer.reply.status}"
-            )
+            verdict.wrong.append(f"order {promised.number} was promised, and asking for it gives {answer.reply.status}")
             return True
         try:
             told = self._dialect.order(answer.reply)
@@ -191,8 +189,7 @@ class Crowd:
     ) -> None:
         self.tally = Tally()
         self.shoppers = [
-            Shopper(reactor, connect(), dialect, names, Random(f"{seed}/{n}"), self.tally)
-            for n in range(clients)
+            Shopper(reactor, connect(), dialect, names, Random(f"{seed}/{n}"), self.tally) for n in range(clients)
         ]
 
     @property

@@ -66,8 +66,7 @@ class Tally:
             "orders": self.orders,
             "latency_ms": {kind.replace(" ", "_"): self.latency(kind) for kind in KINDS},
             "outcomes": {
-                kind.replace(" ", "_"): {name: self.outcomes[kind][name] for name in OUTCOMES}
-                for kind in KINDS
+                kind.replace(" ", "_"): {name: self.outcomes[kind][name] for name in OUTCOMES} for kind in KINDS
             },
             "longest_ms": round(1000 * self.longest, 3),
             "longest_kind": self.longest_kind.replace(" ", "_") or None,

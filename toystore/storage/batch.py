@@ -82,8 +82,8 @@ class _Bytes:
     """Lays texts one behind the other; calling it gives the place (from 1) and the length of the one just laid."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._next = 1
+        self._parts = [b"\n"]  # a part of nothing at all would be NULL, not empty
+        self._next = 2
 
     def __call__(self, text: bytes) -> tuple[int, int]:
         place, length = self._next, len(text)

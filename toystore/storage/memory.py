@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from toystore.consensus.messages import Entry, HardState
-from toystore.encoding import EncodingError, decode_outcome
+from toystore.encoding import decode_outcome
 from toystore.storage.interface import (
     Applied,
     DiskFull,
@@ -73,6 +73,10 @@ class MemoryDisk:
         self.stalled = False
         if self._storage is not None:
             self._storage.go_on()
+
+    def heal(self) -> None:
+        """It has room again, and no sync fails any more; what stalls is let go by `release`."""
+        self.full = self._failing = False
 
     def crash(self, keep: bool = False) -> None:
         """The process dies: what is not synced is forgotten, and no call of its storage is answered any more.
@@ -304,10 +308,7 @@ class MemoryStorage:
             case Head():
                 state.finish_snapshot(row)
             case RememberedOutcome(request_id, index, outcome):
-                try:
-                    state.put_outcome(request_id, index, decode_outcome(outcome))
-                except EncodingError as error:
-                    raise StorageError(f"the outcome of entry {index} in the snapshot: {error}") from error
+                state.put_outcome(request_id, index, decode_outcome(outcome))
             case _:
                 state.put(row)
 

@@ -35,27 +35,28 @@ class MemoryState(LedgerState):
         self._outcomes: dict[str, tuple[int, Outcome]] = {}
         self._requests: dict[int, str] = {}
         self._undo: list[Undo] = []
-        self._synced_head = Head()
+        self.synced_head = Head()
+        """The head as of the last `sync`."""
 
     # What survives
 
     def sync(self) -> None:
         """What has been done so far stays."""
-        if self._undo or self._synced_head.applied != self.head.applied:
+        if self._undo or self.synced_head.applied != self.head.applied:
             self._undo.clear()
-            self._synced_head = evolve(self.head)
+            self.synced_head = evolve(self.head)
 
     def synced(self) -> bool:
-        return not self._undo and self._synced_head.applied == self.head.applied
+        return not self._undo and self.synced_head.applied == self.head.applied
 
     def undo_unsynced(self) -> None:
         """Back to the last `sync`."""
         for undo, *arguments in reversed(self._undo):
             undo(*arguments)
         self._undo.clear()
-        for index in range(self._synced_head.applied + 1, self.head.applied + 1):
+        for index in range(self.synced_head.applied + 1, self.head.applied + 1):
             del self._digests[index]
-        self.head = evolve(self._synced_head)
+        self.head = evolve(self.synced_head)
 
     # The log
 
@@ -66,9 +67,7 @@ class MemoryState(LedgerState):
         """Put these in the place of everything from the index of the first on; durable at once."""
         first = entries[0].index
         if not self.head.applied < first <= self.last_index() + 1:
-            raise StorageError(
-                f"entry {first} does not fit a log to {self.last_index()}, applied {self.head.applied}"
-            )
+            raise StorageError(f"entry {first} does not fit a log to {self.last_index()}, applied {self.head.applied}")
         if entries[-1].index != first + len(entries) - 1:
             raise StorageError(f"the entries from {first} to {entries[-1].index} have gaps")
         self.entries[first - self.base_index - 1 :] = entries
@@ -113,7 +112,10 @@ class MemoryState(LedgerState):
 
     def _save_change(self, change: CatalogChange) -> None:
         self._changes.append(change)
-        self._undo.append((self._changes.pop,))
+        self._undo.append((self._drop_change,))
+
+    def _drop_change(self) -> None:
+        del self._changes[-1]
 
     def _remember(self, request_id: str, index: int, outcome: Outcome, encoded: bytes) -> None:
         self._keep_outcome(request_id, index, outcome)
@@ -193,9 +195,7 @@ class MemoryState(LedgerState):
 
     def log_from(self, index: int, limit: int) -> list[LogRow]:
         start = max(0, index - self.base_index - 1)
-        return [
-            LogRow(entry, self._digests.get(entry.index)) for entry in self.entries[start : start + limit]
-        ]
+        return [LogRow(entry, self._digests.get(entry.index)) for entry in self.entries[start : start + limit]]
 
     # Whole states
 

@@ -73,9 +73,7 @@ def _order(
     return Order(number, Side(side), _lines.decode(lines), OrderStatus(status), at, idx, term, changed, key)
 
 
-def _product(
-    number: int, name: str, price: int, quantity: int, topic: str, version: int, volume: int
-) -> Product:
+def _product(number: int, name: str, price: int, quantity: int, topic: str, version: int, volume: int) -> Product:
     return Product(name, number, price, quantity, topic, version, volume)
 
 
@@ -89,12 +87,8 @@ LOG: Table[Entry] = Table(
 DIGEST: Table[tuple[int, bytes]] = Table(
     "digest", "idx, hex(digest)", lambda index, digest: (index, bytes.fromhex(digest)), digest_bytes
 )
-PRODUCT: Table[Product] = Table(
-    "product", "number, name, price, quantity, topic, version, volume", _product, row_line
-)
-ORDERS: Table[Order] = Table(
-    "orders", "number, side, status, at, idx, term, changed, key, lines", _order, row_line
-)
+PRODUCT: Table[Product] = Table("product", "number, name, price, quantity, topic, version, volume", _product, row_line)
+ORDERS: Table[Order] = Table("orders", "number, side, status, at, idx, term, changed, key, lines", _order, row_line)
 OUTCOME: Table[RememberedOutcome] = Table(
     "outcome",
     "idx, request_id, outcome",
@@ -106,9 +100,7 @@ CHANGE: Table[CatalogChange] = Table(
 )
 
 
-def log_rows(
-    connection: sqlite3.Connection, index: int, limit: int, pending: dict[int, bytes]
-) -> list[LogRow]:
+def log_rows(connection: sqlite3.Connection, index: int, limit: int, pending: dict[int, bytes]) -> list[LogRow]:
     """The kept entries from `index` on, with the digests of those that are applied; `pending` are not written yet."""
     where, bounds = "WHERE idx >= ? ORDER BY idx LIMIT ?", (index, limit)
     digests = dict(DIGEST.fetch(connection, where, bounds)) | pending

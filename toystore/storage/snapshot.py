@@ -15,7 +15,7 @@ import msgspec
 from attrs import asdict, evolve, frozen
 
 from toystore.consensus.messages import Member, SnapshotMeta
-from toystore.encoding import to_json
+from toystore.encoding import decode_outcome, to_json
 from toystore.ledger import REMEMBERED
 from toystore.model import CatalogChange, Order, OrderStatus, Product
 from toystore.storage.interface import Spool, SpoolInfo, StorageError
@@ -140,6 +140,7 @@ def read_snapshot(info: SpoolInfo, spool: Spool) -> Iterator[Row | Head]:
             kind, *rest = _line.decode(line)
             match _text.decode(kind), rest:
                 case "outcome", [request_id, index, outcome]:
+                    decode_outcome(outcome)
                     yield RememberedOutcome(_text.decode(request_id), _number.decode(index), bytes(outcome))
                 case "end", [fields, count]:
                     head = head_from_json(fields)

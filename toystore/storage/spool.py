@@ -28,8 +28,8 @@ class MemorySpool:
 
 
 class FileSpool:
-    """A file that is removed when it is closed. What a crash leaves behind is removed by the next `open` of the storage;
-    nothing in it needs to be synced, because it is checked whole before it is used."""
+    """A file that is removed when it is closed. What a crash leaves behind is removed by the next `open` of the
+    storage; nothing in it needs to be synced, because a snapshot that was cut short is fetched again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

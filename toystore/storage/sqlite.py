@@ -175,7 +175,8 @@ class SqliteStorage:
             try:
                 self._write(state)
             except DiskFull:
-                state.set_hard_state(before)
+                if hard_state is not None:
+                    state.set_hard_state(before)
                 raise
 
         return self._run(job)
@@ -278,9 +279,7 @@ class SqliteStorage:
     def _installed(self, recovered: Recovered) -> Recovered:
         for index in [index for index in self._awaited if index <= recovered.applied]:
             for waiting in self._awaited.pop(index):
-                waiting.errback(
-                    IndexPassed(f"a snapshot of {recovered.applied} was installed, {index} is over")
-                )
+                waiting.errback(IndexPassed(f"a snapshot of {recovered.applied} was installed, {index} is over"))
         return recovered
 
 

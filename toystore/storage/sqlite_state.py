@@ -67,9 +67,7 @@ class SqliteState(LedgerState):
         entries = self._load_log()
         newest = ORDERS.fetch(self.connection, "ORDER BY number DESC LIMIT ?", (1,))
         if self.head.next_order != (newest[0].number + 1 if newest else 0):
-            raise StorageError(
-                f"the next order should be {self.head.next_order}; the last kept one is {newest}"
-            )
+            raise StorageError(f"the next order should be {self.head.next_order}; the last kept one is {newest}")
         return entries
 
     def _load_requests(self) -> None:
@@ -111,16 +109,14 @@ class SqliteState(LedgerState):
         """They replace everything from the index of the first on."""
         first = entries[0].index
         if not self.head.applied < first <= self._last_index + 1:
-            raise StorageError(
-                f"entry {first} does not fit a log to {self._last_index}, applied {self.head.applied}"
-            )
+            raise StorageError(f"entry {first} does not fit a log to {self._last_index}, applied {self.head.applied}")
         if entries[-1].index != first + len(entries) - 1:
             raise StorageError(f"the entries from {first} to {entries[-1].index} have gaps")
         self.waiting.log = entries
         self.waiting.log_from = first if first <= self._last_index else None
 
     def write(self) -> None:
-        """Everything that waits, durably. DiskFull: nothing happened, and all but log and hard state goes on waiting."""
+        """Everything that waits, durably. DiskFull: nothing happened; all but the log entries goes on waiting."""
         waiting = self.waiting
         if self.head.applied != self.written:
             waiting.set_head(self.head)
@@ -244,9 +240,7 @@ class SqliteState(LedgerState):
             return []
         where = "WHERE (idx, seq) >= (?, ?) ORDER BY idx, seq LIMIT ?"
         found = CHANGE.fetch(self.connection, where, (index, sequence, limit))
-        return [*found, *(c for c in self.waiting.changes if (c.index, c.sequence) >= (index, sequence))][
-            :limit
-        ]
+        return [*found, *(c for c in self.waiting.changes if (c.index, c.sequence) >= (index, sequence))][:limit]
 
     def log_from(self, index: int, limit: int) -> list[LogRow]:
         start = min(max(index, self.base_index + 1), self._last_index + 1)

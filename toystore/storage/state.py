@@ -52,8 +52,8 @@ class LedgerState(ABC):
         """Of the log; the base index where it is empty."""
 
     def apply(self, entries: Sequence[Entry], after_each: Callable[[], None]) -> list[Applied]:
-        """Carry out the logged entries that follow the applied index. StorageError where they are others, or unreadable;
-        the state is not to be used after that."""
+        """Carry out the logged entries that follow the applied index. StorageError where they are others, or
+        unreadable; the state is not to be used after that."""
         commands = [_command(entry) for entry in entries]
         self._look_ahead([command[1] for command in commands if command is not None])
         results = []
@@ -72,7 +72,12 @@ class LedgerState(ABC):
         request_id, outcome, outcome_bytes = None, None, b""
         if command is not None:
             at, request = command
-            outcome, effects = ledger.apply(self, entry.index, entry.term, at, request)
+            try:
+                outcome, effects = ledger.apply(self, entry.index, entry.term, at, request)
+            except StorageError:
+                raise
+            except Exception as error:
+                raise StorageError(f"the ledger broke at log entry {entry.index}: {error!r}") from error
             request_id, outcome_bytes = request.request_id, encode_outcome(outcome)
             for effect in effects:
                 self._carry_out(effect, outcome_bytes)

@@ -120,9 +120,7 @@ async def hash_state(captured: Capture, run: Run, write: Callable[[SqliteState],
     await run(begin)
     await _walk(run, CHANGE, BY_INDEX_AND_SEQUENCE, (0, 0), index, result.add)
     await _walk(run, OUTCOME, BY_INDEX, (max(young, 0),), index, result.add)
-    await _walk(
-        run, ORDERS, BY_NUMBER, (-1,), index, lambda rows: result.add([as_of(order, index) for order in rows])
-    )
+    await _walk(run, ORDERS, BY_NUMBER, (-1,), index, lambda rows: result.add([as_of(order, index) for order in rows]))
     return await run(end)
 
 
@@ -223,7 +221,5 @@ def _replace_rows(connection: sqlite3.Connection, info: SpoolInfo, spool: Spool)
             try:
                 batch.write(connection)
             except sqlite3.IntegrityError as error:
-                raise BadSnapshot(
-                    f"rows of the snapshot contradict one another or the state: {error}"
-                ) from error
+                raise BadSnapshot(f"rows of the snapshot contradict one another or the state: {error}") from error
             batch = Batch()

@@ -104,11 +104,11 @@ class NodeLog:
             )
 
     def last_word(self) -> str:
-        """Why the run ended, as far as it said: a port that is taken, or else its last line."""
+        """Why the run ended, as far as it said: a sentence that says so, or else its last line."""
         text = self._tail.decode("utf-8", "replace")
-        taken = re.search(r"Couldn't listen on .*", text)
-        if taken:
-            return taken.group().rstrip(". ")
+        sentences = re.findall(r"(?:Couldn't listen on|can not (?:listen on|start:|trust)) .*", text)
+        if sentences:
+            return str(sentences[-1]).rstrip(". ")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1] if lines else ""
 

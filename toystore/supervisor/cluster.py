@@ -114,10 +114,7 @@ class Supervised:
 
     def standing(self) -> dict[str, Standing]:
         """How each process stands, by the name of its node."""
-        return {
-            name: Standing(child.condition.value, child.pid, child.runs)
-            for name, child in self._children.items()
-        }
+        return {name: Standing(child.condition.value, child.pid, child.runs) for name, child in self._children.items()}
 
     async def carry_out(self, verb: str, name: str) -> str:
         """stop, start, kill, pause or resume a node; waits until it is done and says what was. Raises
@@ -175,9 +172,7 @@ class Supervised:
         wanted = [name for name, child in self._children.items() if child.condition is not Condition.STOPPED]
         asking: list[Deferred[str | None]] = [ensureDeferred(self._fault_of(name)) for name in wanted]
         faults = await DeferredList(asking, fireOnOneErrback=True, consumeErrors=True)
-        return [
-            f"{name} ({fault})" for name, (_, fault) in zip(wanted, faults, strict=True) if fault is not None
-        ]
+        return [f"{name} ({fault})" for name, (_, fault) in zip(wanted, faults, strict=True) if fault is not None]
 
     async def _fault_of(self, name: str) -> str | None:
         """Why a node is not ready, None if it is."""

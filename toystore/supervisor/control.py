@@ -126,9 +126,7 @@ async def request(reactor: Any, data_dir: Path, message: dict[str, Any], timeout
     except ConnectError as error:
         raise NoSupervisor(f"no `toystore up` runs on {data_dir}") from error
     except TimedOut as error:
-        raise NoSupervisor(
-            f"the `toystore up` on {data_dir} has not answered within {timeout:g} s"
-        ) from error
+        raise NoSupervisor(f"the `toystore up` on {data_dir} has not answered within {timeout:g} s") from error
     answer: dict[str, Any] = json.loads(line)
     if not answer.pop("ok"):
         raise NotPossible(answer["error"])

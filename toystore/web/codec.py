@@ -94,9 +94,7 @@ def decode_batch(data: bytes) -> Batch:
     if body.version != VERSION:
         raise EncodingError(f"this is version {body.version} of the protocol; here is {VERSION}")
     if len(body.requests) > MAX_REQUESTS:
-        raise EncodingError(
-            f"{len(body.requests)} requests are too many; at most {MAX_REQUESTS} make a batch"
-        )
+        raise EncodingError(f"{len(body.requests)} requests are too many; at most {MAX_REQUESTS} make a batch")
     return Batch(body.cluster, body.sender, tuple(map(_read_request, body.requests)))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.web import server
 
 from toystore.encoding import EncodingError
-from toystore.replication.transport import HttpTransport
+from toystore.replication.transport import PATH, HttpTransport
 from toystore.web.answers import Handler, Reply
 from toystore.web.input import BadInput
 
-PATH = "/peer/step"
+__all__ = ["PATH", "peer_route"]
 
 
 def peer_route(transport: HttpTransport) -> Handler:

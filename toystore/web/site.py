@@ -131,9 +131,7 @@ class Channel(http.HTTPChannel):
     def _too_slow(self) -> None:
         self._deadline = None
         seconds = self.site.receive_timeout
-        self._refuse(
-            self.site.errors.reply(408, "too_slow", f"the request did not arrive within {seconds:g} s")
-        )
+        self._refuse(self.site.errors.reply(408, "too_slow", f"the request did not arrive within {seconds:g} s"))
 
     def _refuse(self, reply: Reply) -> None:
         if self._refused:

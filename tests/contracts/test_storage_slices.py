@@ -1,0 +1,144 @@
+"""Reading a whole state in slices, while it changes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, execute
+
+from tests.contracts.storage_worlds import (
+    TOYS,
+    Log,
+    MemoryWorld,
+    SqliteWorld,
+    everything,
+    result_of,
+    save_and_apply,
+    state_hash,
+)
+from toystore.model import CancelOrder, SetPrice
+from toystore.storage import whole_state
+from toystore.storage.interface import IndexPassed
+from toystore.storage.sqlite import SqliteStorage
+
+
+class ByHand:
+    """Runs one job for each `step`."""
+
+    def __init__(self) -> None:
+        self.jobs: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
+
+    def run(self, job: Callable[[], Any]) -> Deferred[Any]:
+        answer: Deferred[Any] = Deferred()
+        self.jobs.append((job, answer))
+        return answer
+
+    def step(self) -> None:
+        job, answer = self.jobs.popleft()
+        execute(job).chainDeferred(answer)
+
+    def finish(self, wanted: Deferred[Any]) -> Any:
+        while not wanted.called:
+            self.step()
+        return result_of(wanted)
+
+    def stop(self) -> None:
+        pass
+
+
+class SteppedWorld(SqliteWorld):
+    """Each call is one job; more can be done between the slices of a long one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.jobs = ByHand()
+        self.storage = SqliteStorage(self.directory, self.clock, self.jobs)
+        self.jobs.finish(self.storage.open())
+
+    def at_once(self, entries: list[Any]) -> None:
+        """Save and apply before the slice that waits."""
+        waiting, self.jobs.jobs = self.jobs.jobs, deque()
+        for call in (self.storage.save(None, entries), self.storage.apply(entries)):
+            self.jobs.finish(call)
+        self.jobs.jobs.extend(waiting)
+
+
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_state, "SLICE_ROWS", 2)
+    monkeypatch.setattr(whole_state, "LAST_PASS_ENTRIES", 3)
+
+
+def busy_log(log: Log, oldest: int) -> list[Any]:
+    """Changes to old orders, new ones, products and history, all at once."""
+    return [log.command(CancelOrder(oldest)), log.buy("Fox", 1), log.command(SetPrice("Tux", 100 + oldest))]
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_hash_in_slices_is_as_of_its_index(tmp_path: Path) -> None:
+    stepped, plain = SteppedWorld(tmp_path), MemoryWorld(tmp_path)
+    plain.open()
+    log = Log()
+    entries = [log.command(TOYS), *(log.buy("Fox", 1) for _ in range(9)), log.command(CancelOrder(4))]
+    stepped.at_once(entries)
+    save_and_apply(plain, entries)
+    wanted, hashed = result_of(plain.storage.state_hash(11)), stepped.storage.state_hash(11)
+    steps = 0
+    while not hashed.called:
+        stepped.jobs.step()
+        if steps < 9 and steps != 4:
+            stepped.at_once(busy_log(log, steps))
+        steps += 1
+    assert steps > 10
+    assert result_of(hashed) == wanted
+
+
+@pytest.mark.usefixtures("small_slices")
+@pytest.mark.parametrize("since", [0, 5])
+def test_a_snapshot_in_slices_is_as_of_one_index(tmp_path: Path, since: int) -> None:
+    stepped, receiver, plain = SteppedWorld(tmp_path / "s"), SqliteWorld(tmp_path / "r"), MemoryWorld(tmp_path)
+    receiver.open()
+    plain.open()
+    log, every = Log(), []
+    every += [log.command(TOYS), *(log.buy("Fox", 1) for _ in range(9))]
+    stepped.at_once(every)
+    save_and_apply(receiver, every[:since])
+    spooled, steps = stepped.storage.spool(since), 0
+    while not spooled.called:
+        stepped.jobs.step()
+        if steps < 9:
+            more = busy_log(log, steps)
+            every += more
+            stepped.at_once(more)
+        steps += 1
+    info, spool = result_of(spooled)
+    assert info.meta.index == len(every) == 37
+    result_of(receiver.storage.install(info, spool))
+    save_and_apply(plain, every)
+    assert state_hash(receiver) == state_hash(plain)
+    shown, wanted = everything(receiver), everything(plain)
+    assert [shown[name] for name in ("head", "orders", "changes", "products")] == [
+        wanted[name] for name in ("head", "orders", "changes", "products")
+    ]
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_hash_ends_where_another_state_is_installed(tmp_path: Path) -> None:
+    stepped, sender = SteppedWorld(tmp_path / "s"), MemoryWorld(tmp_path)
+    sender.open()
+    log = Log()
+    entries = [log.command(TOYS), *(log.buy("Fox", 1) for _ in range(9))]
+    stepped.at_once(entries[:8])
+    save_and_apply(sender, entries)
+    here, later = stepped.storage.state_hash(8), stepped.storage.state_hash(9)
+    for _ in range(4):
+        stepped.jobs.step()
+    info, spool = result_of(sender.storage.spool(0))
+    stepped.jobs.finish(stepped.storage.install(info, spool))
+    for hashed in (here, later):
+        with pytest.raises(IndexPassed):
+            stepped.jobs.finish(hashed)

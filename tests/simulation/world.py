@@ -1,0 +1,427 @@
+"""One run: a cluster, its clients, its faults, and the checkers that watch all of it. First safety while things go wrong;
+then everything is healed, and the cluster must come to rest with every question answered.
+
+What is watched is what is promised: what goes to the disks and comes from the ledgers (`_WatchedStorage`), who leads and
+what is committed after each turn of a process, what clients are told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+
+from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+from tests.simulation.checkers import (
+    CommittedForEver,
+    Durable,
+    EqualDigests,
+    FreshReads,
+    LogMatching,
+    OneLeaderATerm,
+    Orders,
+    Violation,
+    check_stock,
+)
+from tests.simulation.clock import VirtualClock
+from tests.simulation.cluster import Cluster, Process
+from tests.simulation.faults import Faults, Mischief
+from tests.simulation.network import Links
+from tests.simulation.shoppers import Shopper
+from toystore.consensus.messages import Entry, HardState
+from toystore.consensus.node import Limits, NodeConfig
+from toystore.model import CatalogRow, LoadCatalog, Order, Product, Request
+from toystore.replication.replicator import Pace
+from toystore.storage.interface import Applied, Reader, Recovered, Spool, SpoolInfo
+from toystore.storage.memory import MemoryStorage, Work
+
+CATALOG = tuple(CatalogRow(name, 1_000 + number, 60) for number, name in enumerate(("Tux", "Fox", "Lego", "Whale")))
+
+FAULTY = 5.0
+"""Seconds for which things go wrong."""
+
+REST = 15.0
+"""Seconds in which a healed cluster must have come to rest."""
+
+
+class Failed(AssertionError):
+    """A run in which a promise was broken; says how to repeat it."""
+
+
+class World(Cluster):
+    def __init__(self, seed: int, without: tuple[str, ...] = (), trace: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self._without, self._trace = without, trace
+        self._hash = hashlib.sha256()
+        self.tally: Counter[str] = Counter()
+        random = self._stream("shape")
+        self.faults = Faults.drawn(self._stream, without)
+        faults = self.faults
+        self.links = Links(self._stream, faults.loss, faults.repeat, faults.late, random.uniform(0.05, 0.5))
+        voters = random.choice((3, 3, 5))
+        super().__init__(
+            voters,
+            random.randint(0, 2),
+            config=_drawn_config(random),
+            pace=_drawn_pace(random),
+            fate=self.links.fate,
+            streams=self._stream,
+        )
+        for process in self.processes.values():
+            self.skew[process.id] = random.uniform(-5, 5)
+            process.disk.latency = self._latency(process)
+        self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
+        self._committed, self._durable = CommittedForEver(), Durable(voters)
+        self._digests, self.reads, self.orders = EqualDigests(), FreshReads(), Orders()
+        self._seen: dict[str, tuple[bool, int, int]] = {}
+        self.violation: str = ""
+        self.failing_disk: Process | None = None
+        self._healed = False
+        self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, random.randint(2, 4))}
+        self.mischief = Mischief(self, self._stream)
+
+    def _stream(self, name: str) -> Random:
+        return Random(f"{self.seed}/{name}")
+
+    def _latency(self, process: Process) -> Callable[[Work], float]:
+        usual, slow = (self._stream(f"disk/{process.id}/{kind}") for kind in ("usual", "slow"))
+
+        def latency(work: Work) -> float:
+            if work == "read":
+                return 0.0
+            seconds = usual.uniform(0.0005, 0.003) if work == "save" else 0.0001
+            if slow.random() < self.faults.slow_disk and not self.links.calm:
+                seconds += slow.uniform(0.005, 0.3)
+            return seconds
+
+        return latency
+
+    # The trace
+
+    def note(self, what: str) -> None:
+        """A line of the trace. The same seed gives the same lines, in any process."""
+        line = f"{self.timeline.now:10.6f} {what}"
+        self._hash.update(line.encode() + b"\n")
+        if self._trace is not None:
+            self._trace(line)
+
+    @property
+    def trace_hash(self) -> str:
+        return self._hash.hexdigest()
+
+    def check(self, demand: Callable[..., object], *arguments: object) -> bool:
+        """Have a checker look; what it finds ends the run, wherever it was found."""
+        try:
+            return bool(demand(*arguments))
+        except Violation as violation:
+            self.violate(str(violation))
+            return False
+
+    def violate(self, what: str) -> None:
+        if not self.violation:
+            self.violation = what
+            self.note(f"VIOLATION {what}")
+
+    # Watching
+
+    def open_storage(self, process: Process) -> MemoryStorage:
+        return _WatchedStorage(self, process)
+
+    def started(self, process: Process) -> None:
+        node = process.replica.node
+        self._seen[process.id] = (False, node.hard_state.term, node.log.applied)
+        self.note(f"{process.id} is up, storage {node.uuid}, log {node.log.base_index}..{node.log.last_index}")
+
+    def seen(self, process: Process) -> None:
+        node = process.replica.node
+        led, term, commit = self._seen[process.id]
+        leads = node.leadership is not None
+        if leads and not (led and term == node.hard_state.term):
+            self._new_leader(process)
+        elif led and not leads:
+            self.note(f"{process.id} leads no more")
+        for index in range(commit + 1, node.log.commit + 1):
+            entry_term = node.log.term_at(index)
+            if entry_term is not None:
+                self._new_commit(process, index, entry_term)
+        self._seen[process.id] = (leads, node.hard_state.term, max(commit, node.log.commit))
+
+    def _new_leader(self, process: Process) -> None:
+        log, term = process.replica.node.log, process.replica.term()
+        self.tally["elections"] += 1
+        self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
+        self.check(self._leaders.leads, term, process.id)
+        terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
+        self.check(self._committed.leads, process.id, term, log.base_index, terms)
+
+    def _new_commit(self, process: Process, index: int, term: int) -> None:
+        during = process.replica.term()
+        if self.check(self._committed.committed, process.id, index, term, during):
+            self.tally["commits"] += 1
+            holders = [voter.id for voter in self.voters if _holds(voter, index, term)]
+            self.check(self._durable.committed, index, holders)
+            self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
+
+    def applied(self, process: Process, rows: Sequence[Applied]) -> None:
+        for row in rows:
+            digest = process.disk.state.digest_at(row.index)
+            assert digest is not None
+            self.check(self._digests.applied, process.id, row.index, digest)
+        self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8]}")
+
+    def saving(self, process: Process, entries: Sequence[Entry]) -> None:
+        state = process.disk.state
+        first = entries[0].index
+        if first <= state.last_index():
+            self.tally["truncations"] += 1
+            self.note(f"{process.id} drops {first}..{state.last_index()}")
+        kept = first - 1 - state.base_index
+        previous = state.entries[kept - 1].term if kept > 0 else state.base_term
+        for entry in entries:
+            self.check(self._log_matching.saved, process.id, entry, previous)
+            previous = entry.term
+
+    def installed(self, process: Process, info: SpoolInfo) -> None:
+        self.tally["snapshots"] += 1
+        self.tally["partial snapshots"] += info.since > 0
+        self.note(f"{process.id} installs what changed since {info.since}, as of {info.meta.index}")
+        self.check(self._digests.applied, process.id, info.meta.index, process.disk.state.head.digest)
+
+    def ended(self, process: Process, clock: VirtualClock) -> None:
+        """A process may end itself only where its disk has failed."""
+        if clock.ended or process.clock is not clock:
+            return
+        if process is self.failing_disk and not process.disk.uuid:
+            self.failing_disk = None
+            self.tally["failed syncs"] += 1
+            self.kill(process, False, "a sync failed")
+            self.clock.callLater(0.1, self.start, process)
+        else:
+            reason = process.failure.getTraceback() if process.failure else "?"
+            self.violate(f"{process.id} has ended itself: {reason}")
+
+    def log_event(self, event: LogEvent) -> None:
+        """Nothing may go wrong unnoticed: a failure in the program's own log is a failure of the run."""
+        failure = event.get("log_failure")
+        if failure is not None and not self._expected(failure):
+            self.violate(f"a failure was logged: {failure.getTraceback()}")
+
+    def _expected(self, failure: Failure) -> bool:
+        return self.failing_disk is not None and not self.failing_disk.disk.uuid
+
+    # What mischief does
+
+    def kill(self, process: Process, keep: bool, how: str) -> None:
+        self.tally["crashes"] += 1
+        self.note(f"{process.id} dies {how}")
+        process.kill(keep)
+
+    def start(self, process: Process) -> None:
+        if process.ended:
+            process.boot()
+
+    def stop(self, process: Process) -> None:
+        """SIGTERM; whoever has not ended when its time is up is killed."""
+        self.note(f"{process.id} is told to stop")
+        self.tally["stops"] += 1
+        clock = process.clock
+
+        def over(_: object = None) -> None:
+            if process.clock is clock and not clock.ended:
+                self.note(f"{process.id} stops")
+                process.kill()
+
+        Deferred.fromCoroutine(process.replica.stop()).addBoth(over)
+        self.clock.callLater(1.5, over)
+
+    def may_forget(self, process: Process) -> bool:
+        """See `faults`: what a disk may forget."""
+        if self.failing_disk is not None or not all(map(_named, self.voters)):
+            return False
+        return True
+
+    def all_is_well(self) -> bool:
+        leader = self.leader()
+        return (
+            leader is not None
+            and leader.replica.node.leadership is not None
+            and leader.replica.node.leadership.serves
+            and self.config.hand_over_ticks is None
+            and self.may_forget(leader)
+            and all(p.up and not p.clock.paused and not p.disk.full and not p.disk.stalled for p in self.voters)
+        )
+
+    # The run
+
+    def play(self) -> None:
+        """Raises `Failed`."""
+        globalLogPublisher.addObserver(self.log_event)
+        try:
+            self._play()
+        finally:
+            globalLogPublisher.removeObserver(self.log_event)
+
+    def _play(self) -> None:
+        self.note(f"{len(self.voters)} voters, {len(self.config.learners)} learners; {self.faults}")
+        self.boot()
+        for client in self.clients.values():
+            client.open()
+        load = self.clients["front-1"].leader.submit(Request("catalog", LoadCatalog(CATALOG)), 60.0)
+        load.addCallback(lambda _: self._open_shop())
+        long = 14.0 if self.faults.sleep else FAULTY
+        self._advance(lambda: self.timeline.now >= long, long + 0.1)
+        self._heal()
+        self._advance(self._at_rest, REST)
+        self._check_rest()
+
+    def _open_shop(self) -> None:
+        for client in self.clients.values():
+            client.begin()
+        self.mischief.begin()
+
+    def _advance(self, holds: Callable[[], bool], within: float) -> None:
+        end = self.timeline.now + within
+        look = self.timeline.now
+        while True:
+            if self.timeline.now >= look:
+                if holds():
+                    return
+                look = self.timeline.now + 0.1
+            more = self.timeline.advance(end)
+            if self.violation:
+                raise self._failed(self.violation)
+            if not more:
+                raise self._failed(f"not at rest {within} s after everything was healed: {self._unrest()}")
+
+    def _failed(self, what: str) -> Failed:
+        without = "".join(f" --without {name}" for name in self._without)
+        return Failed(
+            f"seed {self.seed}, at {self.timeline.now:.6f} s: {what}\n"
+            f"To repeat it: python -m tests.simulation {self.seed} --trace{without}"
+        )
+
+    def _heal(self) -> None:
+        self.note("everything is healed")
+        self.mischief.over = self.links.calm = self._healed = True
+        self.failing_disk = None
+        for process in self.processes.values():
+            process.disk.heal()
+            if process.ended:
+                process.boot()
+            else:
+                process.clock.resume()
+                process.release()
+        for client in self.clients.values():
+            client.close_shop()
+
+    def _unrest(self) -> str:
+        """What is not as it should be, "" if all is."""
+        leader = self.leader()
+        if leader is None:
+            return "nobody leads"
+        for process in self.processes.values():
+            if not process.up:
+                return f"{process.id} is down"
+            node, lead = process.replica.node, leader.replica.node
+            if node.leader != leader.id or node.log.applied != lead.log.last_index:
+                return f"{process.id} follows {node.leader} at {node.log.applied} of {lead.log.last_index}"
+            if process in self.voters and not node.named:
+                return f"{process.id} is not named"
+        waiting = [f"{client.id} waits for {client.waits_for()}" for client in self.clients.values() if client.waits_for()]
+        return "; ".join(waiting)
+
+    def _at_rest(self) -> bool:
+        return not self._unrest()
+
+    def _check_rest(self) -> None:
+        hashes: dict[str, str] = {}
+        states = []
+        for process in self.processes.values():
+            index = process.replica.node.log.applied
+            process.replica.state_hash(index).addCallback(lambda value, node=process.id: hashes.update({node: value}))
+            process.replica.read(_everything).addCallback(lambda read: states.append(read[0]))
+        self._advance(lambda: len(states) == len(hashes) == len(self.processes), 1.0)
+        if len(set(hashes.values())) != 1:
+            self.violate(f"the states differ: {hashes}")
+        orders, products = states[0]
+        self.check(self.orders.ledger, orders)
+        self.check(check_stock, {row.name: row.quantity for row in CATALOG}, orders, products)
+        self.tally["orders"] += len(orders)
+        if self.violation:
+            raise self._failed(self.violation)
+        self.note(f"at rest, {len(orders)} orders, state {hashes[self.voters[0].id][:16]}")
+
+
+class _WatchedStorage(MemoryStorage):
+    """The storage of a process, with the world looking on."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        super().__init__(process.disk, process.clock)
+        self._world, self._process = world, process
+
+    def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
+        if entries:
+            self._world.saving(self._process, entries)
+        return super().save(hard_state, entries)
+
+    def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
+        return super().apply(entries).addCallback(self._applied)
+
+    def _applied(self, rows: list[Applied]) -> list[Applied]:
+        self._world.applied(self._process, rows)
+        return rows
+
+    def install(self, info: SpoolInfo, spool: Spool) -> Deferred[Recovered]:
+        def installed(found: Recovered) -> Recovered:
+            self._world.installed(self._process, info)
+            return found
+
+        return super().install(info, spool).addCallback(installed)
+
+    def renew_uuid(self) -> Deferred[str]:
+        self._world.tally["renewals"] += 1
+        self._world.note(f"{self._process.id} takes a new uuid")
+        return super().renew_uuid()
+
+
+def _holds(process: Process, index: int, term: int) -> bool:
+    """Is the entry on its disk?"""
+    state = process.disk.state
+    if index <= state.base_index:
+        return True
+    return index <= state.last_index() and state.entries[index - state.base_index - 1].term == term
+
+
+def _named(process: Process) -> bool:
+    """Does what is synced on its disk name its storage?"""
+    member = process.disk.state.synced_head.members.get(process.id)
+    return member is not None and member.uuid == process.disk.uuid
+
+
+def _everything(reader: Reader) -> tuple[list[Order], list[Product]]:
+    return reader.orders_from(0, 1_000_000), reader.products(0, 1_000)
+
+
+def _drawn_config(random: Random) -> NodeConfig:
+    limits = Limits(
+        append_entries=random.choice((2, 8, 64)),
+        append_bytes=random.choice((500, 4_000, 100_000)),
+        window=random.choice((1, 2, 4)),
+        uncommitted_bytes=random.choice((2_000, 20_000, 1_000_000)),
+        apply_entries=random.choice((1, 7, 1024)),
+    )
+    return NodeConfig(
+        "", (), election_ticks=(15, 30), heartbeat_ticks=4, resend_ticks=10,
+        hand_over_ticks=random.choice((None, None, 60)), limits=limits,
+    )  # fmt: skip
+
+
+def _drawn_pace(random: Random) -> Pace:
+    return Pace(
+        tick=0.02, retry_full=0.2, keep_entries=random.choice((4, 16, 64)), keep_bytes=1_000_000,
+        snapshot_chunk=random.choice((700, 4_000, 100_000)),
+    )  # fmt: skip
