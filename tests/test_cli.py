@@ -15,11 +15,12 @@ from click.testing import CliRunner
 from rich.console import Console
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from tests.integration.clusters import write_config
 from toystore.cli import main
-from toystore.commands.asking import Unanswered
+from toystore.commands.asking import Asker, Unanswered
 from toystore.commands.demo import introduction
 from toystore.commands.loop import CommandFailed, _exit_code
 from toystore.commands.place import find_place
@@ -106,6 +107,23 @@ def test_an_error_of_ours_is_not_hidden() -> None:
         _exit_code(Failure(KeyError("ours")))
 
 
+def test_a_cancelled_question_is_no_missing_answer() -> None:
+    asking = Deferred.fromCoroutine(Asker(MemoryReactorClock(), 1.0).get("http://127.0.0.1:1", "/status"))
+    asking.cancel()
+    found: list[Any] = []
+    asking.addErrback(found.append)
+    assert found[0].check(CancelledError)
+
+
+def test_a_question_without_an_answer_ends_in_time() -> None:
+    reactor = MemoryReactorClock()
+    asking = Deferred.fromCoroutine(Asker(reactor, 5.0).get("http://127.0.0.1:1", "/status", 1.0))
+    reactor.advance(1.0)
+    found: list[Any] = []
+    asking.addErrback(found.append)
+    assert "http://127.0.0.1:1/status: no answer within 1 s" in str(found[0].value)
+
+
 # Status
 
 
@@ -153,7 +171,7 @@ class Answers:
 
     applied: dict[str, int]
     digest: Callable[[str, int], tuple[int, Any]] = lambda name, index: (200, {"digest": f"d{index}"})
-    state: Callable[[str, int], tuple[int, Any]] = lambda name, index: (200, {"hash": f"h{index}"})
+    state: Callable[[str, int], tuple[int, Any]] = lambda name, index: (200, {"state_hash": f"h{index}"})
     orders: list[int] = field(factory=list)
     asked: list[str] = field(factory=list)
 
@@ -196,7 +214,7 @@ def test_replicas_are_compared_at_the_highest_index_that_all_have() -> None:
 @pytest.mark.parametrize("what", ["digest", "state"])
 def test_a_difference_is_1(what: str) -> None:
     def differ(name: str, index: int) -> tuple[int, Any]:
-        return 200, {"digest": name, "hash": name}
+        return 200, {"digest": name, "state_hash": name}
 
     answers = Answers(dict.fromkeys(["order-1", "order-2"], 5), **{what: differ})
     findings = check(answers, "digests", "state_hashes")
@@ -210,7 +228,7 @@ def test_an_index_that_was_passed_is_tried_again_further_on() -> None:
     def state(name: str, index: int) -> tuple[int, Any]:
         for replica_name in answers.applied:
             answers.applied[replica_name] += 10
-        return (200, {"hash": "h"}) if index >= answers.applied[name] else (409, {"error": "index_passed"})
+        return (200, {"state_hash": "h"}) if index >= answers.applied[name] else (409, {"error": "index_passed"})
 
     answers.state = state
     findings = check(answers, "state_hashes")
@@ -229,7 +247,7 @@ def test_an_index_that_is_never_reached_is_not_waited_for_twice() -> None:
             return 409, {"error": "index_passed"}
         if index > answers.applied[name]:
             raise Unanswered("no answer within 20 s")
-        return 200, {"hash": "h"}
+        return 200, {"state_hash": "h"}
 
     answers.state = state
     assert check(answers, "state_hashes").unknown == []

@@ -105,9 +105,7 @@ def test_a_catalog_beside_the_file_is_taken_unless_refused(load: Load, tmp_path:
     assert load(none).cluster.catalog_csv is None
 
 
-def test_the_data_directory_given_by_hand_wins(
-    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_data_directory_given_by_hand_wins(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load(MINIMAL)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -319,9 +317,7 @@ def test_which_endpoints_clash(one: str, other: str, clash: bool) -> None:
     assert parse_listen(other).clashes(parse_listen(one)) is clash
 
 
-@pytest.mark.parametrize(
-    "text", ["", "tcp", "tcp:", "8080", "tcp:80:colour=red", "unix:", "ssl:443", "tcp:-1"]
-)
+@pytest.mark.parametrize("text", ["", "tcp", "tcp:", "8080", "tcp:80:colour=red", "unix:", "ssl:443", "tcp:-1"])
 def test_what_is_no_endpoint(text: str) -> None:
     with pytest.raises(ValueError, match="a Twisted endpoint such as"):
         parse_listen(text)

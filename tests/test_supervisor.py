@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
@@ -133,7 +133,7 @@ def test_what_it_waits_for_is_told(scene: Scene) -> None:
     waiting = scene.run(scene.cluster.ready())
     scene.pages["http://f/readyz"] = (503, {"reasons": ["no leader", "no catalog"]})
     scene.machine.pump([0.1] * 32)
-    assert scene.said == ["waiting for order-1 (does not answer), front-1 (no leader; no catalog)"]
+    assert scene.said == ["waiting for order-1 (no answer yet), front-1 (no leader; no catalog)"]
     assert not waiting.called
 
 
@@ -276,6 +276,19 @@ def test_a_cancelled_stop_kills_at_once(scene: Scene) -> None:
     stopped.cancel()
     stopped.addErrback(lambda _: None)
     assert scene.machine.running() == []
+
+
+def test_a_cancelled_wait_is_cancelled_whatever_it_waits_for(scene: Scene) -> None:
+    async def never(url: str, path: str) -> tuple[int, Any]:
+        await Deferred()
+        raise AssertionError
+
+    scene.cluster._ask = never
+    scene.cluster.start()
+    ready = scene.run(scene.cluster.ready())
+    ready.cancel()
+    with pytest.raises(CancelledError):
+        result(ready)
 
 
 # The log of a node

@@ -38,7 +38,8 @@ class EncodingError(ValueError):
     """Bytes that are not what they should be; the message says where and why."""
 
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(order="sorted")
+"""Keys in alphabetical order, because that depends on nothing: not on the order of fields, nor on how they are kept."""
 
 _COMMANDS: dict[str, type[Any]] = {
     "load_catalog": LoadCatalog,
@@ -64,7 +65,7 @@ def kind_of(command: Command) -> str:
 
 
 def to_json(value: Any) -> bytes:
-    """The bytes of any value of the model (attrs values as objects, in the order of their fields)."""
+    """The bytes of any value of the model (attrs values as objects, their keys sorted)."""
     return _encoder.encode(value)
 
 

@@ -199,17 +199,13 @@ class _Entry:
             return refused, []
         lines = tuple(OrderLine(p.name, wanted[p.name], p.price) for p in products)
         number = self.view.next_order_number()
-        order = Order(
-            number, side, lines, OrderStatus.PLACED, self.at, self.index, self.term, self.index, command.key
-        )
+        order = Order(number, side, lines, OrderStatus.PLACED, self.at, self.index, self.term, self.index, command.key)
         if order.total > BOUND:
             return _refused(Refusal.LIMIT, f"the total would exceed {BOUND}")
         return Done(self.index, order, touched), [*map(SaveProduct, touched), SaveOrder(order)]
 
     def _replay(self, known: Order, side: str, wanted: dict[str, int]) -> Result:
-        same = known.side.value == side and [(line.name, line.quantity) for line in known.lines] == list(
-            wanted.items()
-        )
+        same = known.side.value == side and [(line.name, line.quantity) for line in known.lines] == list(wanted.items())
         if not same:
             return _refused(
                 Refusal.KEY_REUSED,
@@ -249,9 +245,7 @@ class _Entry:
                 detail = f"{product.quantity} of {product.name!r} are in stock, {n} would be needed"
                 return (), Refused(Refusal.INSUFFICIENT_STOCK, detail)
             if quantity > BOUND or volume > BOUND:
-                return (), Refused(
-                    Refusal.LIMIT, f"the stock or volume of {product.name!r} would exceed {BOUND}"
-                )
+                return (), Refused(Refusal.LIMIT, f"the stock or volume of {product.name!r} would exceed {BOUND}")
             moved.append(evolve(product, quantity=quantity, volume=volume, version=self.index))
         return tuple(moved), None
 
@@ -278,9 +272,7 @@ class _Entry:
 
     def load_catalog(self, command: LoadCatalog) -> Result:
         if self.view.highest_product_number():
-            return _refused(
-                Refusal.VERSION_MISMATCH, "the ledger has products; a catalog is loaded only once"
-            )
+            return _refused(Refusal.VERSION_MISMATCH, "the ledger has products; a catalog is loaded only once")
         products: list[Product] = []
         names, numbers, next_number = set(), set(), 1
         for row in command.rows:
@@ -355,8 +347,7 @@ class _Entry:
             return _refused(Refusal.LIMIT, fault)
         products = [evolve(p, quantity=command.to, version=self.index) for p in self.view.products_at_zero()]
         changes = [
-            self._change("restock_empty", i, p, "quantity", p.quantity, p.quantity)
-            for i, p in enumerate(products)
+            self._change("restock_empty", i, p, "quantity", p.quantity, p.quantity) for i, p in enumerate(products)
         ]
         effects: list[Effect] = [*map(SaveProduct, products), *changes, SetLastRestock(self.index)]
         return Done(self.index, None, tuple(products)), effects
@@ -384,9 +375,7 @@ class _Entry:
         delta: int | None = None,
     ) -> SaveChange:
         name, number = product.name, product.number
-        return SaveChange(
-            CatalogChange(self.index, sequence, self.at, command, name, number, field, str(value), delta)
-        )
+        return SaveChange(CatalogChange(self.index, sequence, self.at, command, name, number, field, str(value), delta))
 
 
 def _bounds(price: int, quantity: int) -> str:

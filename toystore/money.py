@@ -22,7 +22,8 @@ def minor_units(text: str, currency: str) -> int:
     """The amount in minor units: "20.5" in USD is 2050.
 
     Raises ValueError where it is no plain decimal number, has more decimals than the currency, or exceeds the
-    bound of the ledger."""
+    bound of the ledger.
+    """
     match = _DECIMAL.fullmatch(text)
     if match is None:
         raise ValueError(f"expected a price such as {decimal_text(1999, currency)}, found {text!r}")

@@ -13,11 +13,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, field
 
 from tests.consensus.trace import short, text
 from toystore.consensus.log import Log
-from toystore.consensus.membership import decode_members, encode_members
+from toystore.consensus.membership import encode_members
 from toystore.consensus.messages import (
     Append,
     AppendReply,
@@ -135,7 +135,7 @@ class Network:
     lives: int = 0
 
     @classmethod
-    def of(cls, voters: int = 3, learners: int = 0, seed: int = 1, limits: Limits | None = None, **config: object):
+    def of(cls, voters: int = 3, learners: int = 0, seed: int = 1, limits: Limits | None = None, **config: object) -> Network:
         """A cluster of empty disks, all started."""
         voter_ids = tuple(f"order-{i}" for i in range(1, voters + 1))
         learner_ids = tuple(f"catalog-{i}" for i in range(1, learners + 1))
@@ -240,6 +240,16 @@ class Network:
         self.run(10)
         assert self.node(name).role is Role.LEADER
         return self.node(name)
+
+    def elect_by(self, name: str, voter: str) -> Node:
+        """Make `name` the leader by the vote of `voter`; nothing that it says as the leader is delivered."""
+        self.time_out(name)
+        for _ in range(10):
+            if self.node(name).leadership is not None:
+                return self.node(name)
+            self.deliver((name, voter))
+            self.deliver((voter, name), limit=1)
+        raise AssertionError(f"{voter} does not vote for {name}")
 
     def deliver(self, link: tuple[str, str] | None = None, limit: int = ENOUGH) -> int:
         """Deliver what is under way on `link`, and, where that is None, on all and what comes of it. How many it was."""
@@ -408,11 +418,3 @@ class Network:
 
 def appends(messages: Iterable[Message]) -> list[Append]:
     return [message for message in messages if isinstance(message, Append)]
-
-
-def replace_sender(message: Append, **changes: object) -> Append:
-    return evolve(message, **changes)  # type: ignore[arg-type]
-
-
-def members_of(entry: Entry) -> dict[NodeId, str]:
-    return decode_members(entry.data)[1]

@@ -91,10 +91,7 @@ class TestState:
         three.run(31)
         three.lose()
         last = three.node("2").log.last_index
-        three.time_out("2")
-        while three.node("2").leadership is None:
-            three.deliver(("2", "3"))
-            three.deliver(("3", "2"))
+        three.elect_by("2", "3")
         for progress in three.node("2").leadership.peers.values():
             assert (progress.next, progress.match) == (last + 1, 0)
 
@@ -327,10 +324,7 @@ class TestLeaders:
         three.tick(["1"], three.node("1").config.heartbeat_ticks)
         assert {m.to for m in three.wires if isinstance(m, Heartbeat)} == {"order-2", "order-3"}
         network = Network.of(3)
-        network.time_out("1")
-        while network.node("1").leadership is None:
-            network.deliver(("1", "2"))
-            network.deliver(("2", "1"))
+        network.elect_by("1", "2")
         assert {m.to for m in network.wires if isinstance(m, Append)} == {"order-2", "order-3"}
 
     def test_a_command_is_done_once_it_is_applied(self, three: Network) -> None:
@@ -389,10 +383,7 @@ class TestLeaders:
         network = Network.of(3)
         for name in "123":
             network.write(name, [1, 1, 2], term=2, applied=1)
-        network.time_out("1")
-        while network.node("1").leadership is None:
-            network.deliver(("1", "2"))
-            network.deliver(("2", "1"))
+        network.elect_by("1", "2")
         leader = network.node("1")
         leader.step(AppendReply("order-2", "order-1", 3, "u2", 1, 3, 0))
         assert leader.log.commit == 1

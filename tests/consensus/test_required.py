@@ -106,10 +106,7 @@ class TestCommitting:
         three.crash("1")
         three.run(31)
         three.lose()
-        three.time_out("2")
-        while three.node("2").leadership is None:
-            three.deliver(("2", "3"))
-            three.deliver(("3", "2"), limit=1)
+        three.elect_by("2", "3")
         leadership = three.node("2").leadership
         three.node("2").read_index(1)
         assert not leadership.serves
@@ -232,7 +229,7 @@ class TestBounds:
         network.elect("1")
         network.propose("1", *"abcdefgh", "x" * 1000, "y" * 200, "z" * 200)
         seen: list[Append] = []
-        while any(m.to == "order-2" for m in network.wires):
+        for _ in range(10):
             seen += [m for m in appends(network.wires) if m.to == "order-2"]
             network.deliver(("1", "2"))
             network.deliver(("2", "1"))

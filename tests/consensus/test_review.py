@@ -94,11 +94,7 @@ class TestNaming:
     def test_named_although_its_answers_came_too_early(self, three: Network) -> None:
         """3 has answered everything before 2 has let the leader serve, and then nothing new happens."""
         network = Network.of(3)
-        network.time_out("1")
-        network.held = {("3", "1")}
-        while network.node("1").role is not Role.LEADER:
-            network.deliver(("1", "2"))
-            network.deliver(("2", "1"))
+        network.elect_by("1", "2")
         network.held = {("2", "1")}
         network.deliver()
         assert not network.node("1").leadership.serves
@@ -116,8 +112,9 @@ class TestNaming:
         three.run(2)
         naming = three.node("1").log.last_index - 2
         assert not three.node("3").named
-        while three.node("1").log.commit < naming:
-            three.deliver(("2", "1"), limit=1)
+        for _ in range(20):
+            if three.node("1").log.commit < naming:
+                three.deliver(("2", "1"), limit=1)
         three.crash("2")
         three.wires = [m for m in three.wires if m.sender != "order-2"]
         three.deliver()
@@ -145,10 +142,7 @@ class TestNaming:
     def test_bootstrap_interrupted_after_the_founding_entry_was_written(self) -> None:
         """Its writer alone has it, and comes back: the same cluster goes on from it."""
         network = Network.of(3)
-        network.time_out("1")
-        while network.node("1").role is not Role.LEADER:
-            network.deliver(("1", "2"))
-            network.deliver(("2", "1"))
+        network.elect_by("1", "2")
         network.wires.clear()
         network.restart("1")
         network.elect("1")
@@ -158,10 +152,7 @@ class TestNaming:
     def test_bootstrap_begun_again_by_the_others(self) -> None:
         """The founding entry of 1 reached nobody; 2 and 3 found the cluster, and 1 gives way and is named."""
         network = Network.of(3)
-        network.time_out("1")
-        while network.node("1").role is not Role.LEADER:
-            network.deliver(("1", "2"))
-            network.deliver(("2", "1"))
+        network.elect_by("1", "2")
         network.wires.clear()
         network.crash("1")
         network.tick(["2", "3"], 40)
@@ -305,10 +296,7 @@ class TestReads:
         three.crash("1")
         three.run(31)
         three.lose()
-        three.time_out("2")
-        while three.node("2").role is not Role.LEADER:
-            three.deliver(("2", "3"))
-            three.deliver(("3", "2"), limit=1)
+        three.elect_by("2", "3")
         three.node("2").read_index(1)
         three.pump("2")
         assert three.replicas["2"].reads == {}

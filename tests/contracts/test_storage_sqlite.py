@@ -128,6 +128,14 @@ def test_a_save_is_one_statement(world: SqliteWorld) -> None:
     assert [sql.split()[0] for sql in counted.statements] == ["INSERT", "SELECT", "INSERT", "SELECT"]
 
 
+def test_a_dropped_log_leaves_no_rows_behind(world: SqliteWorld) -> None:
+    fill(world)
+    result_of(world.storage.compact(4))
+    result_of(world.storage.flush())
+    for table in ("log", "digest"):
+        assert world.connection.execute(f"SELECT idx FROM {table}").fetchall() == [(5,)]
+
+
 # Checksums
 
 FLIPS = {

@@ -128,6 +128,9 @@ def test_a_snapshot_that_does_not_fit_changes_nothing(world: World, receiver: Wo
 @pytest.mark.parametrize("damage", ["cut", "byte", "other", "contents"])
 def test_a_damaged_snapshot_changes_nothing(world: World, receiver: World, log: Log, damage: str) -> None:
     stocked(world, log)
+    theirs = Log()
+    save_and_apply(receiver, [theirs.noop(), theirs.command(TOYS), theirs.buy("Tux", 9)])
+    result_of(receiver.storage.flush())
     before = everything(receiver)
     info, spool = result_of(world.storage.spool(0))
     data = spool.read(0, info.size)
@@ -141,6 +144,8 @@ def test_a_damaged_snapshot_changes_nothing(world: World, receiver: World, log: 
         info = evolve(info, sha256=arrived.sha256())
     with pytest.raises(StorageError):
         result_of(receiver.storage.install(info, arrived))
+    assert everything(receiver) == before
+    receiver.crash()
     assert everything(receiver) == before
     transfer(world, receiver, since=0)
     assert state_hash(receiver) == state_hash(world)

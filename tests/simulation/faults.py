@@ -196,6 +196,7 @@ class Mischief:
         process, seconds = self._any(random), random.uniform(0.02, 0.5)
         if process.up and self._world.may_forget(process):
             self._world.kill(process, False, "its disk is wiped")
+            self._world.forgetful[process.id] = process.disk.uuid
             process.disk.wipe()
             self._world.tally["wipes"] += 1
             self._later(seconds, lambda: self._world.start(process))
@@ -215,17 +216,20 @@ class Mischief:
             self._calm_until = world.timeline.now + seconds + CALM
             world.links.calm = True
             hard_state, state = process.disk.hard_state, deepcopy(process.disk.state)
+            leader = world.leader()
 
             def forget() -> None:
-                if process.up and not process.leads and not self.over:
+                if process.up and world.leader() is leader and not self.over:
                     world.kill(process, False, f"its disk is back where it was {seconds:.3f} s ago")
                     process.disk.hard_state, process.disk.state = hard_state, state
                     state.undo_unsynced()
+                    world.forgetful[process.id] = process.disk.uuid
                     world.tally["lies"] += 1
                     world.start(process)
 
             self._later(seconds, forget)
-            self._later(seconds + CALM, self._end_calm)
+            self._later(seconds + CALM, lambda: self._end_calm(process))
 
-    def _end_calm(self) -> None:
+    def _end_calm(self, liar: Process) -> None:
         self._world.links.calm = self.over
+        self._world.forgetful.pop(liar.id, None)

@@ -80,6 +80,8 @@ class World(Cluster):
         self._seen: dict[str, tuple[bool, int, int]] = {}
         self.violation: str = ""
         self.failing_disk: Process | None = None
+        self.forgetful: dict[str, str] = {}
+        """Whose disk has lost what it may have acknowledged, under which uuid; until another is named."""
         self._healed = False
         self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, random.randint(2, 4))}
         self.mischief = Mischief(self, self._stream)
@@ -162,9 +164,17 @@ class World(Cluster):
         during = process.replica.term()
         if self.check(self._committed.committed, process.id, index, term, during):
             self.tally["commits"] += 1
-            holders = [voter.id for voter in self.voters if _holds(voter, index, term)]
+            holders = [voter.id for voter in self.voters if _holds(voter, index, term) or self._has_forgotten(voter)]
             self.check(self._durable.committed, index, holders)
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
+
+    def _has_forgotten(self, process: Process) -> bool:
+        """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
+        uuid = self.forgetful.get(process.id)
+        if uuid is not None and uuid != process.disk.uuid and _named(process):
+            del self.forgetful[process.id]
+            uuid = None
+        return uuid is not None
 
     def applied(self, process: Process, rows: Sequence[Applied]) -> None:
         for row in rows:

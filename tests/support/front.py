@@ -11,9 +11,12 @@ from typing import Any
 from attrs import frozen
 from treq.client import HTTPClient
 from treq.testing import RequestTraversalAgent
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import Clock
+from twisted.web.iweb import IBodyProducer
 from twisted.web.resource import IResource
+from zope.interface import implementer
 
 from tests.support.replica import TOYS
 from tests.support.services import FakeCatalogService, FakeLedger, FakeOrderService
@@ -23,7 +26,6 @@ from toystore.frontend.leader import LeaderClient
 from toystore.frontend.storefront import Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.model import CatalogRow, Line
-from toystore.web.body import Bytes
 
 
 def advance(clock: Clock, seconds: float) -> None:
@@ -68,6 +70,31 @@ class Front:
             advance(self.clock, 0.5)
             for catalog in self.catalogs if beats else ():
                 catalog.beat()
+
+
+@implementer(IBodyProducer)
+@frozen
+class Bytes:
+    """A body written in one go; treq's own producer needs a reactor."""
+
+    body: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802
+        consumer.write(self.body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """All has been written already."""
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """All has been written already."""
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """All has been written already."""
 
 
 @frozen

@@ -163,9 +163,7 @@ class NaiveLedger:
         order["placed"], order["changed"] = False, index
         return "done", number, False, tuple(order["units"])
 
-    def _trade(
-        self, index: int, units: dict[str, int], sign: int, traded: int, try_only: bool = False
-    ) -> str | None:
+    def _trade(self, index: int, units: dict[str, int], sign: int, traded: int, try_only: bool = False) -> str | None:
         for name, n in units.items():
             if self.stock[name] + sign * n < 0:
                 return "insufficient_stock"

@@ -26,7 +26,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from toystore.commands.asking import Asker
-from toystore.commands.loop import USAGE, CommandFailed, run
+from toystore.commands.loop import UNSURE, USAGE, YES, CommandFailed, run
 from toystore.commands.place import Place, cluster_options
 from toystore.commands.shop import Trip, exit_code, gather_crowd, in_words
 from toystore.commands.status import (
@@ -82,16 +82,19 @@ class Watch:
         self.events.append(f"{self.seconds:7.1f} s  {event}")
 
     def summary(self) -> str:
-        """Orders so far and since the last call, and the longest wait of any customer."""
-        tally = self._crowd.tally
-        now, orders = self._reactor.seconds(), tally.orders
+        """The counts, and the rate of orders since the last call."""
+        now, orders = self._reactor.seconds(), self._crowd.tally.orders
         since, before = self._before
         rate = (orders - before) / (now - since) if now > since else 0.0
         self._before = (now, orders)
+        return f"{self.counts()}, {rate:.1f} orders/s"
+
+    def counts(self) -> str:
+        """What came of the customers' requests, and the longest wait of any."""
+        tally = self._crowd.tally
         failed = sum(tally.total(outcome) for outcome in ("5xx", "reset", "timeout", "unreachable"))
         return (
-            f"{orders} orders, {rate:.1f}/s, longest wait {tally.longest:.2f} s, "
-            f"{tally.total('4xx')} refused, {failed} failed"
+            f"{tally.orders} orders, {tally.total('4xx')} refused, {failed} failed, longest wait {tally.longest:.2f} s"
         )
 
     def line(self, status: Status) -> str:
@@ -154,7 +157,7 @@ async def demonstrate(reactor: Any, place: Place, dialect: str, seconds: float |
         crowd.leave()
         await shopping
         verdict = await crowd.verify()
-        click.echo(watch.summary())
+        click.echo(watch.counts())
         click.echo(in_words(verdict))
         return exit_code(crowd.tally, verdict)
 
@@ -169,8 +172,7 @@ async def _watch(reactor: Any, watch: Watch, intro: str, seconds: float | None) 
             click.echo(watch.line(await watch.look()))
         return
     screen = console()
-    screen.print(Text(intro))
-    screen.print(Text("press q to stop and verify every order\n", style="bold"))
+    click.echo(f"{intro}\npress q to stop and verify every order\n")
     with _keys() as pressed, Live(console=screen, auto_refresh=False) as live:
         while "q" not in pressed() and (seconds is None or watch.seconds < seconds):
             table = status_table(await watch.look())
@@ -213,16 +215,19 @@ def demo_command(place: Place, dialect: str, seconds: float | None) -> None:
     given = click.get_current_context().params.get("data_dir")
     if given is not None:
         given.mkdir(mode=0o700, parents=True, exist_ok=True)
-    data_dir = Path(tempfile.mkdtemp(prefix="toystore-demo-", dir=given))
+    data_dir = Path(tempfile.mkdtemp(prefix="toystore-demo-", dir=given)).absolute()
     cluster = evolve(place.config.cluster, data_dir=data_dir)
     fresh = evolve(place, config=evolve(place.config, cluster=cluster), data_dir=data_dir)
 
     async def main(reactor: Any) -> int:
-        code = await demonstrate(reactor, fresh, dialect, seconds)
-        if code == 0:
-            shutil.rmtree(data_dir)
-        else:
-            click.echo(f"the data stays in {data_dir}")
+        code = UNSURE
+        try:
+            code = await demonstrate(reactor, fresh, dialect, seconds)
+        finally:
+            if code == YES:
+                shutil.rmtree(data_dir)
+            else:
+                click.echo(f"the data stays in {data_dir}")
         return code
 
     run(main)

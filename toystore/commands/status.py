@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 
 from toystore.commands.asking import Asker, Unanswered
 from toystore.commands.loop import UNSURE, YES, run
@@ -17,6 +17,7 @@ from toystore.commands.place import Place, cluster_options
 from toystore.ops.config import Config
 from toystore.supervisor.control import NoSupervisor, request
 from toystore.supervisor.launch import Node, nodes_of
+from toystore.supervisor.together import together
 
 FORMAT = 1
 PATIENCE = 1.0
@@ -67,8 +68,8 @@ async def ask_nodes(config: Config, asker: Asker) -> dict[str, Mapping[str, Any]
         return answer if status == 200 and isinstance(answer, dict) else None
 
     nodes = nodes_of(config)
-    answers = await DeferredList([Deferred.fromCoroutine(ask(node)) for node in nodes], fireOnOneErrback=True)
-    return {node.name: answer for node, (_, answer) in zip(nodes, answers, strict=True)}
+    answers = await together(map(ask, nodes))
+    return {node.name: answer for node, answer in zip(nodes, answers, strict=True)}
 
 
 async def supervised_pids(reactor: Any, place: Place) -> dict[str, int | None] | None:

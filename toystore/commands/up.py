@@ -95,7 +95,7 @@ class Up:
         try:
             await self.supervised.stop()
         finally:
-            self._port.stopListening()
+            await self._port.stopListening()
             self._lock.close()
 
     async def _answer(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from toystore.commands.asking import Asker, Unanswered
@@ -17,6 +16,7 @@ from toystore.commands.export import first_alive, pages, replicas_to_ask
 from toystore.commands.loop import NO, UNSURE, YES, run
 from toystore.commands.place import Place, cluster_options
 from toystore.supervisor.launch import Node
+from toystore.supervisor.together import together
 
 TRIES = 6
 PAUSE = 0.5
@@ -94,7 +94,7 @@ class Verifier:
             before = await self._applied()
             if not before:
                 break
-            found = await self._each(before, f"/state-hash?index={max(before.values()) + ahead}", "hash")
+            found = await self._each(before, f"/state-hash?index={max(before.values()) + ahead}", "state_hash")
             if not found.reasons:
                 break
             await deferLater(self._reactor, PAUSE)
@@ -125,7 +125,7 @@ class Verifier:
         answers = await self._ask(dict.fromkeys(names, path), HASH_SECONDS)
         values, reasons = {}, {}
         for name, (status, body) in answers.items():
-            if status == 200 and isinstance(body, dict):
+            if status == 200 and isinstance(body, dict) and key in body:
                 values[name] = str(body[key])
             else:
                 reasons[name] = f"{path} answers {status} {json.dumps(body)}" if status else str(body)
@@ -140,9 +140,8 @@ class Verifier:
             except Unanswered as error:
                 return 0, str(error)
 
-        asking = [Deferred.fromCoroutine(one(name, path)) for name, path in paths.items()]
-        answers = await DeferredList(asking, fireOnOneErrback=True, consumeErrors=True)
-        return {name: answer for name, (_, answer) in zip(paths, answers, strict=True)}
+        answers = await together(one(name, path) for name, path in paths.items())
+        return dict(zip(paths, answers, strict=True))
 
 
 async def count_orders(asker: Asker, node: Node, findings: Findings) -> None:

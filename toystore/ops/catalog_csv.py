@@ -27,9 +27,7 @@ class CatalogError(Exception):
     text), with 0 for the whole file."""
 
     def __init__(self, path: Path, faults: Sequence[tuple[int, str]]) -> None:
-        super().__init__(
-            "\n".join(f"{path}: {f'line {line}: ' if line else ''}{fault}" for line, fault in faults)
-        )
+        super().__init__("\n".join(f"{path}: {f'line {line}: ' if line else ''}{fault}" for line, fault in faults))
         self.faults = tuple(faults)
 
 

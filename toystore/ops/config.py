@@ -2,7 +2,8 @@
 
 All faults are told at once, each with file, key and what was expected; a config that loads is one that the
 cluster can start with. Paths are relative to the file. Two or four order replicas in raft mode work, but
-survive no more failures than one or three: they are allowed, and warned of."""
+survive no more failures than one or three: they are allowed, and warned of.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 A class says in the metadata of its fields how each is read (`whole`, `text`, `table`, ...); a field without
 such metadata is not in the file. A value that can not be read leaves its default in its place, or None where
-it has none: what was read may only be trusted when there are no faults."""
+it has none: what was read may only be trusted when there are no faults.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +64,7 @@ def shown(value: object) -> str:
 # Tables -----------------------------------------------------------------------------------------------------
 
 
-def read_keys(
-    values: Mapping[str, object], keys: Mapping[str, Key], where: str, faults: list[Fault]
-) -> dict[str, Any]:
+def read_keys(values: Mapping[str, object], keys: Mapping[str, Key], where: str, faults: list[Fault]) -> dict[str, Any]:
     """The value of each key that the table has; unknown and missing keys become faults."""
     at = f"{where}." if where else ""
     for name in values:

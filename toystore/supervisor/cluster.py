@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
+from twisted.internet.defer import DeferredList
 from twisted.internet.task import deferLater
 
 from toystore.supervisor.child import Child, Condition, Exit, NodeLog, signal_group
 from toystore.supervisor.launch import Command, Node, Prefixes, environment, leashed
+from toystore.supervisor.together import together
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 3.0
@@ -103,9 +104,8 @@ class Supervised:
 
     async def stop(self) -> None:
         """Stop all: SIGTERM to each, SIGKILL after a while, or at once when this is cancelled."""
-        stopping = DeferredList([child.stop() for child in self._children.values()])
         try:
-            await stopping
+            await DeferredList([child.stop() for child in self._children.values()])
         finally:
             for child in self._children.values():
                 child.kill()
@@ -168,17 +168,19 @@ class Supervised:
         return True
 
     async def _unready(self) -> list[str]:
-        """What is waited for, in words for each node."""
+        """What is waited for, in words: the nodes with each reason."""
         wanted = [name for name, child in self._children.items() if child.condition is not Condition.STOPPED]
-        asking: list[Deferred[str | None]] = [ensureDeferred(self._fault_of(name)) for name in wanted]
-        faults = await DeferredList(asking, fireOnOneErrback=True, consumeErrors=True)
-        return [f"{name} ({fault})" for name, (_, fault) in zip(wanted, faults, strict=True) if fault is not None]
+        names: dict[str, list[str]] = {}
+        for name, fault in zip(wanted, await together(map(self._fault_of, wanted)), strict=True):
+            if fault is not None:
+                names.setdefault(fault, []).append(name)
+        return [f"{', '.join(found)} ({fault})" for fault, found in names.items()]
 
     async def _fault_of(self, name: str) -> str | None:
         """Why a node is not ready, None if it is."""
         answer = await self._answer(name, "/readyz")
         if answer is None:
-            return "does not answer"
+            return "no answer yet"
         status, body = answer
         if status == 200:
             return None
