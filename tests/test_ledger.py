@@ -1,16 +1,11 @@
-"""The ledger: an example for each of its rules, and a long life beside a model too plain to be wrong."""
+"""The ledger, an example for each of its rules: orders, keys, cancelling, time."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.dict_view import DictView
-from tests.support.ledger_model import NaiveLedger, Said
+from tests.support.ordering import buy, order, placed, refusal, sell, small_shop, stock
 from toystore.ledger import REMEMBERED, Remember, apply
 from toystore.model import (
     BOUND,
@@ -19,58 +14,22 @@ from toystore.model import (
     CatalogRow,
     Command,
     Done,
-    Line,
     LoadCatalog,
     Order,
     OrderLine,
     OrderStatus,
-    Outcome,
     PlaceOrder,
-    PutProduct,
     Refusal,
-    Refused,
     Request,
     RestockEmpty,
     SetPrice,
     Side,
 )
 
-KEYS = iter(range(10**9))
-
-
-def buy(name: str, quantity: int, key: str | None = None) -> PlaceOrder:
-    return order("buy", (name, quantity), key=key)
-
-
-def sell(name: str, quantity: int, key: str | None = None) -> PlaceOrder:
-    return order("sell", (name, quantity), key=key)
-
-
-def order(side: str, *lines: tuple[str, int], key: str | None = None) -> PlaceOrder:
-    return PlaceOrder(side, tuple(Line(*line) for line in lines), f"key-{next(KEYS)}" if key is None else key)
-
-
-def placed(outcome: Outcome) -> Order:
-    assert isinstance(outcome, Done), outcome
-    assert outcome.order is not None
-    return outcome.order
-
-
-def refusal(outcome: Outcome) -> Refusal:
-    assert isinstance(outcome, Refused), outcome
-    assert outcome.detail
-    return outcome.refusal
-
-
-def stock(shop: DictView, name: str) -> int:
-    return shop.products[name].quantity
-
 
 @pytest.fixture
 def shop() -> DictView:
-    shop = DictView()
-    shop(LoadCatalog((CatalogRow("Fox", 1299, 100), CatalogRow("Tux", 1599, 100, topic="penguins"))))
-    return shop
+    return small_shop()
 
 
 # Orders ---------------------------------------------------------------------------------------------------
@@ -314,148 +273,6 @@ def test_a_cancelled_order_keeps_its_number_and_key(shop: DictView) -> None:
     assert placed(shop(buy("Fox", 7))).number == 1
 
 
-# Catalog --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.row("C6")
-def test_a_catalog_is_loaded_once(shop: DictView) -> None:
-    assert [(p.name, p.number, p.version, p.volume) for p in shop.products.values()] == [
-        ("Fox", 1, 1, 0),
-        ("Tux", 2, 1, 0),
-    ]
-    before = dict(shop.products)
-    assert refusal(shop(LoadCatalog((CatalogRow("Yoyo", 1, 1),)))) is Refusal.VERSION_MISMATCH
-    assert shop.products == before
-
-
-def test_numbers_given_and_not_given() -> None:
-    shop = DictView()
-    shop(LoadCatalog((CatalogRow("a", 1, 1, 7), CatalogRow("b", 1, 1), CatalogRow("c", 1, 1, 2))))
-    shop(PutProduct("d", 1))
-    assert [p.number for p in shop.products.values()] == [7, 8, 2, 9]
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        (CatalogRow("a", 1, 1), CatalogRow("a", 1, 1)),
-        (CatalogRow("a", 1, 1, 3), CatalogRow("b", 1, 1, 3)),
-        (CatalogRow("a", 1, 1, BOUND), CatalogRow("b", 1, 1)),
-        (CatalogRow("a", 1, 1, 0),),
-        (CatalogRow("a", -1, 1),),
-        (CatalogRow("a", 1, BOUND + 1),),
-        (CatalogRow("", 1, 1),),
-    ],
-)
-def test_a_catalog_with_a_fault_is_refused_whole(rows: tuple[CatalogRow, ...]) -> None:
-    shop = DictView()
-    assert refusal(shop(LoadCatalog(rows))) is Refusal.MALFORMED
-    assert shop.products == {}
-
-
-def test_no_product_is_numbered_beyond_the_bound() -> None:
-    shop = DictView()
-    shop(LoadCatalog((CatalogRow("a", 1, 1, BOUND),)))
-    assert refusal(shop(PutProduct("b", 1))) is Refusal.LIMIT
-
-
-def test_a_new_product(shop: DictView) -> None:
-    assert refusal(shop(PutProduct("Yoyo", None))) is Refusal.MALFORMED
-    assert refusal(shop(PutProduct("", 1))) is Refusal.MALFORMED
-    assert refusal(shop(PutProduct("Yoyo", BOUND + 1))) is Refusal.LIMIT
-    assert refusal(shop(PutProduct("Yoyo", 1, expected_version=3))) is Refusal.VERSION_MISMATCH
-    shop(PutProduct("Yoyo", 250, "strings", 5, expected_version=0))
-    yoyo = shop.products["Yoyo"]
-    assert (yoyo.number, yoyo.price, yoyo.topic, yoyo.quantity) == (3, 250, "strings", 5)
-    assert refusal(shop(PutProduct("Yoyo", 1, expected_version=0))) is Refusal.VERSION_MISMATCH
-
-
-@pytest.mark.fault(4)
-def test_the_stock_of_a_known_product_is_set_only_with_its_version(shop: DictView) -> None:
-    read = shop.products["Tux"]
-    shop(buy("Tux", 1))
-    assert refusal(shop(PutProduct("Tux", None, quantity=100))) is Refusal.VERSION_MISMATCH
-    stale = PutProduct("Tux", None, quantity=100, expected_version=read.version)
-    assert refusal(shop(stale)) is Refusal.VERSION_MISMATCH
-    shop(PutProduct("Tux", 1, quantity=100, expected_version=shop.products["Tux"].version))
-    assert (stock(shop, "Tux"), shop.products["Tux"].price, shop.products["Tux"].topic) == (
-        100,
-        1,
-        "penguins",
-    )
-
-
-def test_a_price(shop: DictView) -> None:
-    shop(SetPrice("Fox", 0))
-    assert shop.products["Fox"].price == 0
-    assert refusal(shop(SetPrice("Fox", -1))) is Refusal.LIMIT
-    assert refusal(shop(SetPrice("Yoyo", 1))) is Refusal.UNKNOWN_PRODUCT
-
-
-@pytest.mark.row("A2")
-def test_a_delta_moves_the_stock_and_stops_at_zero_where_asked(shop: DictView) -> None:
-    shop(AdjustStock("Fox", 20))
-    assert stock(shop, "Fox") == 120
-    assert refusal(shop(AdjustStock("Fox", -121))) is Refusal.INSUFFICIENT_STOCK
-    assert stock(shop, "Fox") == 120
-    shop(AdjustStock("Fox", -121, clamp=True))
-    assert stock(shop, "Fox") == 0
-    assert shop.changes[-1].delta == -120
-
-
-@pytest.mark.parametrize("delta", [BOUND, BOUND + 1, -BOUND - 1, 10**30, -(10**30)])
-def test_no_delta_leads_beyond_the_bound(shop: DictView, delta: int) -> None:
-    for clamp in (False, True):
-        assert refusal(shop(AdjustStock("Fox", delta, clamp))) is Refusal.LIMIT
-    assert refusal(shop(AdjustStock("Yoyo", delta))) is Refusal.UNKNOWN_PRODUCT
-
-
-@pytest.mark.row("R1")
-def test_a_restock_fills_exactly_those_at_zero(shop: DictView) -> None:
-    shop(AdjustStock("Fox", -100))
-    shop(AdjustStock("Tux", -99))
-    outcome = shop(RestockEmpty(100, 0))
-    assert isinstance(outcome, Done)
-    assert [p.name for p in outcome.products] == ["Fox"]
-    assert (stock(shop, "Fox"), stock(shop, "Tux")) == (100, 1)
-    assert shop.products["Fox"].version == outcome.index
-
-
-@pytest.mark.row("R1")
-def test_of_two_restocks_at_once_one_counts(shop: DictView) -> None:
-    shop(AdjustStock("Fox", -100))
-    assert isinstance(shop(RestockEmpty(100, 0)), Done)
-    first = shop.index
-    shop(AdjustStock("Fox", -100))
-    assert refusal(shop(RestockEmpty(100, 0))) is Refusal.VERSION_MISMATCH
-    assert stock(shop, "Fox") == 0
-    assert isinstance(shop(RestockEmpty(100, first)), Done)
-    assert stock(shop, "Fox") == 100
-
-
-def test_a_restock_within_bounds(shop: DictView) -> None:
-    assert refusal(shop(RestockEmpty(BOUND + 1, 0))) is Refusal.LIMIT
-    assert shop.restocked == 0
-
-
-def test_catalog_changes_are_kept_as_a_history(shop: DictView) -> None:
-    del shop.changes[:]
-    shop(PutProduct("Yoyo", 250, "strings", 5), at=7)
-    shop(AdjustStock("Yoyo", -5), at=8)
-    shop(RestockEmpty(9, 0), at=9)
-    shop(SetPrice("Yoyo", 251), at=10)
-    shop(buy("Yoyo", 1))
-    assert [(c.index, c.sequence, c.at, c.command, c.field, c.value, c.delta) for c in shop.changes] == [
-        (2, 0, 7, "put_product", "price", "250", None),
-        (2, 1, 7, "put_product", "quantity", "5", None),
-        (2, 2, 7, "put_product", "topic", "strings", None),
-        (3, 0, 8, "adjust_stock", "quantity", "0", -5),
-        (4, 0, 9, "restock_empty", "quantity", "9", 9),
-        (5, 0, 10, "set_price", "price", "251", None),
-    ]
-    assert {(c.name, c.number) for c in shop.changes} == {("Yoyo", 3)}
-
-
 # Time and sameness ----------------------------------------------------------------------------------------
 
 
@@ -481,201 +298,3 @@ def test_the_same_log_gives_the_same_digest_and_another_does_not() -> None:
     log = (LoadCatalog((CatalogRow("Fox", 1299, 100),)), buy("Fox", 1, "k"), CancelOrder(0))
     assert life(*log) == life(*log)
     assert len({life(*log), life(*log[:2]), life(log[0], buy("Fox", 2, "k"), log[2]), life(*log[1:])}) == 4
-
-
-# A long random life ---------------------------------------------------------------------------------------
-
-NAMES = st.sampled_from(["Fox", "Fox", "Fox", "Tux", "Tux", "Yoyo"])
-AMOUNTS = st.integers(0, 6) | st.sampled_from([-1, -5, 0, BOUND // 2, BOUND, BOUND + 1, -BOUND - 1, 10**30])
-PRICES = st.sampled_from([0, 0, 1, 2, 3, 1299, BOUND // 3, BOUND, BOUND + 1, -1])
-SIDES = st.sampled_from(["buy", "buy", "buy", "sell", "sell", "SELL", ""])
-LINES = st.lists(st.tuples(NAMES, AMOUNTS), min_size=0, max_size=3)
-FEW = st.integers(0, 12)
-
-
-class Life(RuleBasedStateMachine):
-    """The ledger and the naive model hear the same; they must say and hold the same."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[tuple[Command, str, dict[str, Any]]] = []
-        self.shop, self.twin, self.naive = DictView(), DictView(), NaiveLedger()
-        self.index = self.clock = 0
-        self.orders_seen: dict[int, Order] = {}
-
-    def hear(self, command: Command, kind: str, **what: Any) -> None:
-        self.heard.append((command, kind, what))
-        self._hear(f"r{len(self.heard) - 1}", command, kind, what)
-
-    def _hear(self, request_id: str, command: Command, kind: str, what: dict[str, Any]) -> None:
-        self.index += 1
-        before = dict(self.shop.products), dict(self.shop.orders)
-        repeated = self.shop.remembered(request_id)
-        outcome = self.shop.do(Request(request_id, command), self.clock, self.index, term=3)
-        assert self.twin.do(Request(request_id, command), self.clock, self.index, term=3) == outcome
-        if isinstance(outcome, Refused) or repeated is not None:
-            assert (self.shop.products, self.shop.orders) == before
-        expected = self.naive.hear(self.index, self.clock, request_id, kind, **what)
-        assert said(outcome) == expected
-        if isinstance(outcome, Done) and repeated is None:
-            assert outcome.index == self.index
-            assert all(self.shop.products[product.name] == product for product in outcome.products)
-            assert outcome.order is None or self.shop.orders[outcome.order.number] == outcome.order
-
-    @initialize(empty=st.booleans(), price=PRICES, units=AMOUNTS)
-    def begin(self, empty: bool, price: int, units: int) -> None:
-        self.load([] if empty else [("Fox", price, 3), ("Tux", 1, units)])
-
-    @rule(rows=st.lists(st.tuples(NAMES, PRICES, AMOUNTS), max_size=3))
-    def load(self, rows: list[tuple[str, int, int]]) -> None:
-        self.hear(LoadCatalog(tuple(CatalogRow(*row) for row in rows)), "load", rows=rows)
-
-    @rule(side=SIDES, lines=LINES, key=FEW)
-    def place(self, side: str, lines: list[tuple[str, int]], key: int) -> None:
-        command = PlaceOrder(side, tuple(Line(*line) for line in lines), f"k{key}")
-        self.hear(command, "place", term=3, side=side, lines=lines, key=f"k{key}")
-
-    @rule(side=st.sampled_from(["buy", "sell"]), name=NAMES, quantity=st.integers(1, 4))
-    def place_a_plain_one(self, side: str, name: str, quantity: int) -> None:
-        key, lines = f"own-{len(self.heard)}", [(name, quantity)]
-        self.hear(PlaceOrder(side, (Line(name, quantity),), key), "place", term=3, side=side, lines=lines, key=key)
-
-    @rule(number=FEW | st.sampled_from([-1, 10**30]))
-    def cancel(self, number: int) -> None:
-        self.hear(CancelOrder(number), "cancel", number=number)
-
-    @precondition(lambda self: self.naive.orders)
-    @rule(data=st.data())
-    def cancel_one_that_is_there(self, data: st.DataObject) -> None:
-        self.cancel(data.draw(st.integers(0, len(self.naive.orders) - 1)))
-
-    @rule(
-        name=NAMES,
-        price=st.none() | PRICES,
-        topic=st.none() | st.just("t"),
-        units=st.none() | AMOUNTS,
-        how=FEW,
-    )
-    def put(self, name: str, price: int | None, topic: str | None, units: int | None, how: int) -> None:
-        version = self.naive.version.get(name, 0)
-        expected = None if how < 4 else version if how < 9 else version + how - 9
-        command = PutProduct(name, price, topic, units, expected)
-        self.hear(command, "put", name=name, price=price, topic=topic, units=units, expected=expected)
-
-    @rule(name=NAMES, price=PRICES)
-    def reprice(self, name: str, price: int) -> None:
-        self.hear(SetPrice(name, price), "reprice", name=name, price=price)
-
-    @rule(name=NAMES, delta=AMOUNTS, negative=st.booleans(), clamp=st.booleans())
-    def adjust(self, name: str, delta: int, negative: bool, clamp: bool) -> None:
-        delta = -delta if negative else delta
-        self.hear(AdjustStock(name, delta, clamp), "adjust", name=name, delta=delta, clamp=clamp)
-
-    @rule(to=AMOUNTS, age=st.sampled_from([0, 0, 1]))
-    def restock(self, to: int, age: int) -> None:
-        after = self.naive.restocked_at - age
-        self.hear(RestockEmpty(to, after), "restock", to=to, after=after)
-
-    @precondition(lambda self: self.heard)
-    @rule(data=st.data())
-    def send_again(self, data: st.DataObject) -> None:
-        """The same command under the same request id: nothing new may come of it."""
-        number = data.draw(st.integers(0, len(self.heard) - 1))
-        self._hear(f"r{number}", *self.heard[number])
-
-    @precondition(lambda self: any(kind == "place" for _, kind, _ in self.heard))
-    @rule(data=st.data())
-    def place_again_with_the_same_key(self, data: st.DataObject) -> None:
-        command, kind, what = data.draw(st.sampled_from([h for h in self.heard if h[1] == "place"]))
-        self.hear(command, kind, **what)
-
-    @rule(by=st.integers(-500, 1000))
-    def time_passes(self, by: int) -> None:
-        self.clock += by
-
-    @rule(entries=st.sampled_from([1, REMEMBERED // 2, REMEMBERED - 2, REMEMBERED - 1]))
-    def the_log_grows(self, entries: int) -> None:
-        self.index += entries
-
-    @invariant()
-    def they_hold_the_same(self) -> None:
-        products = self.shop.products
-        assert {n: p.quantity for n, p in products.items()} == self.naive.stock
-        assert {n: p.price for n, p in products.items()} == self.naive.price
-        assert {n: p.topic for n, p in products.items()} == self.naive.topic
-        assert {n: p.volume for n, p in products.items()} == self.naive.volume
-        assert {n: p.version for n, p in products.items()} == self.naive.version
-        assert {n: p.number for n, p in products.items()} == self.naive.number
-        assert [plain(order) for order in self.shop.orders.values()] == self.naive.orders
-        assert (self.shop.at, self.shop.restocked) == (self.naive.time, self.naive.restocked_at)
-
-    @invariant()
-    def the_books_balance(self) -> None:
-        for name, product in self.shop.products.items():
-            traded = sum(
-                line.quantity * (1 if order.side is Side.SELL else -1)
-                for order in self.shop.orders.values()
-                for line in order.lines
-                if line.name == name and order.status is OrderStatus.PLACED
-            )
-            assert product.quantity == self.naive.outside[name] + traded
-
-    @invariant()
-    def numbers_keys_and_times_are_in_order(self) -> None:
-        orders = list(self.shop.orders.values())
-        assert [order.number for order in orders] == list(range(len(orders)))
-        assert len({order.key for order in orders}) == len(orders)
-        assert [order.at for order in orders] == sorted(order.at for order in orders)
-        numbers = {product.number for product in self.shop.products.values()}
-        assert len(numbers) == len(self.shop.products)
-
-    @invariant()
-    def an_order_only_ever_changes_by_being_cancelled(self) -> None:
-        for number, seen in self.orders_seen.items():
-            now = self.shop.orders[number]
-            assert now == seen or (seen.status, now.status) == (OrderStatus.PLACED, OrderStatus.CANCELLED)
-            assert (now.lines, now.key, now.at, now.index) == (seen.lines, seen.key, seen.at, seen.index)
-        self.orders_seen = dict(self.shop.orders)
-
-    @invariant()
-    def every_integer_is_within_bounds(self) -> None:
-        for p in self.shop.products.values():
-            assert all(0 <= n <= BOUND for n in (p.number, p.price, p.quantity, p.version, p.volume))
-        for o in self.shop.orders.values():
-            amounts = [n for line in o.lines for n in (line.quantity, line.unit_price)]
-            assert all(0 <= n <= BOUND for n in (o.total, o.at, *amounts))
-        for c in self.shop.changes:
-            assert abs(c.delta or 0) <= BOUND
-
-    @invariant()
-    def two_replicas_are_the_same(self) -> None:
-        assert self.twin.digest == self.shop.digest
-        assert (self.twin.products, self.twin.orders) == (self.shop.products, self.shop.orders)
-        assert self.twin.changes == self.shop.changes
-
-
-def said(outcome: Outcome) -> Said:
-    """An outcome as the naive model says it."""
-    if isinstance(outcome, Refused):
-        return "refused", outcome.refusal.value
-    number = outcome.order.number if outcome.order else None
-    return "done", number, outcome.replayed, tuple(product.name for product in outcome.products)
-
-
-def plain(order: Order) -> dict[str, Any]:
-    """An order as the naive model keeps it."""
-    return {
-        "key": order.key,
-        "side": order.side.value,
-        "units": {line.name: line.quantity for line in order.lines},
-        "prices": {line.name: line.unit_price for line in order.lines},
-        "placed": order.status is OrderStatus.PLACED,
-        "at": order.at,
-        "index": order.index,
-        "term": order.term,
-        "changed": order.changed,
-    }
-
-
-Life.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-TestLife = pytest.mark.fault(1, 2, 4, 5)(Life.TestCase)

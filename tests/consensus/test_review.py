@@ -15,7 +15,7 @@ from toystore.consensus.messages import (
     SnapshotMeta,
 )
 from toystore.consensus.node import Limits, Role
-from toystore.consensus.progress import Flow
+from toystore.consensus.progress import Flow, Progress
 
 
 @pytest.fixture
@@ -251,6 +251,21 @@ class TestProgress:
         three.propose("1", "g")
         three.run(10)
         assert three.node("3").log.applied == three.node("1").log.applied
+
+
+    def test_a_snapshot_refused_by_one_who_has_all(self, three: Network) -> None:
+        """The leader knew nothing of 3 and offered a snapshot: 3 needs none, and is not offered it for ever."""
+        three.propose("1", *"abcdef")
+        three.run(10)
+        three.compact("1", three.node("1").log.applied)
+        leadership = three.node("1").leadership
+        leadership.peers["order-3"] = Progress(match=0, next=1, now=three.node("1").now)
+        three.run(20)
+        assert three.replicas["1"].snapshots == ["order-3"]
+        three.send_snapshot("1", "3", arrives=False)
+        three.run(10)
+        assert leadership.peers["order-3"].match == three.node("1").log.last_index
+        assert three.replicas["1"].snapshots == []
 
 
 class TestSnapshots:

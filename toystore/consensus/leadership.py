@@ -267,7 +267,8 @@ class Leadership:
         """The transfer to `peer` has ended: installed up to `index`, or (None) it failed."""
         progress = self.peers[peer]
         if progress.flow is Flow.SNAPSHOT:
-            progress.probe(progress.match + 1 if index is None else index + 1)
+            # After a failure it may be anywhere, even up to date: ask from the end, and it says where it is.
+            progress.probe((self._log.last_index if index is None else index) + 1)
             progress.applied = progress.applied if index is None else index
 
     # Committing

@@ -1,6 +1,7 @@
 """What a role tells on stderr: one line an event.
 
-The level is that of `TOYSTORE_LOG` (debug, info, warn, error, critical), else info; `TOYSTORE_LOG_FORMAT=json` gives JSON.
+The level is that of `TOYSTORE_LOG` (debug, info, warn, error, critical), else info. `TOYSTORE_LOG_FORMAT=json` gives
+JSON.
 """
 
 from __future__ import annotations

@@ -18,9 +18,10 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IAgent
 
 from toystore.consensus.messages import Message, NodeId, Reply
+from toystore.encoding import EncodingError
 from toystore.replication.wire import Envelope, decode_envelope, encode_envelope
 from toystore.web.client import Calls, Reached
-from toystore.web.interface import Broken
+from toystore.web.interface import Broken, Unreachable
 
 PATH = "/peer/step"
 
@@ -132,8 +133,8 @@ class _Link:
             self._queue.clear()
             request = self._calls.post(PATH, body)
             self._busy.add(request)
-            request.addCallbacks(self._answered, self._lost)
-            request.addErrback(lambda failure: self._transport.log.failure("a bad answer", failure))
+            request.addCallback(self._answered).addErrback(self._lost)
+            request.addErrback(lambda failure: self._transport.log.failure("an answer could not be used", failure))
             request.addCallback(self._done, request)
 
     def _answered(self, answer: Reached) -> None:
@@ -145,6 +146,7 @@ class _Link:
         self._transport.arrived(answer.body)
 
     def _lost(self, failure: Failure) -> None:
+        failure.trap(Unreachable, Broken, EncodingError)
         if self._up is not False:
             self._transport.log.info("{peer} can not be reached: {reason}", peer=self._peer, reason=failure.value)
             self._up = False
