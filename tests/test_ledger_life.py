@@ -131,11 +131,14 @@ class Life(RuleBasedStateMachine):
         number = data.draw(st.integers(0, len(self.heard) - 1))
         self._hear(f"r{number}", *self.heard[number])
 
-    @precondition(lambda self: any(kind == "place" for _, kind, _ in self.heard))
-    @rule(data=st.data())
-    def place_again_with_the_same_key(self, data: st.DataObject) -> None:
-        command, kind, what = data.draw(st.sampled_from([h for h in self.heard if h[1] == "place"]))
-        self.hear(command, kind, **what)
+    @precondition(lambda self: self.naive.orders)
+    @rule(data=st.data(), side=SIDES, more=st.sampled_from([0, 0, 1]))
+    def place_again_with_the_same_key(self, data: st.DataObject, side: str, more: int) -> None:
+        """By a new request: the same order, or one of another side or quantity."""
+        known = data.draw(st.sampled_from(self.naive.orders))
+        lines = [(name, units + more) for name, units in known["units"].items()]
+        command = PlaceOrder(side, tuple(Line(*line) for line in lines), known["key"])
+        self.hear(command, "place", term=3, side=side, lines=lines, key=known["key"])
 
     @rule(by=st.integers(-500, 1000))
     def time_passes(self, by: int) -> None:

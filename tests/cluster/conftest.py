@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.simulation.cluster import Cluster, Process
-from toystore.model import CatalogRow, LoadCatalog, Order, PlaceOrder, Line, Request
+from toystore.model import CatalogRow, Line, LoadCatalog, Order, PlaceOrder, Request
 from toystore.replication.interface import Answer, ReplicaStatus, Result
 from toystore.replication.replicator import Pace
 from toystore.storage.interface import Reader
@@ -95,8 +95,7 @@ class Shop(Cluster):
         def settled() -> bool:
             last = self.leading.replica.node.log.last_index
             return all(
-                p.replica.node.log.applied == last and (p not in self.voters or p.replica.node.named)
-                for p in running
+                p.replica.node.log.applied == last and (p not in self.voters or p.replica.node.named) for p in running
             )
 
         self.run_until(settled)
@@ -111,6 +110,6 @@ class Shop(Cluster):
         assert len(set(hashes.values())) == 1, hashes
 
 
-@pytest.fixture()
+@pytest.fixture
 def shop() -> Shop:
     return Shop().open()

@@ -135,7 +135,9 @@ class Network:
     lives: int = 0
 
     @classmethod
-    def of(cls, voters: int = 3, learners: int = 0, seed: int = 1, limits: Limits | None = None, **config: object) -> Network:
+    def of(
+        cls, voters: int = 3, learners: int = 0, seed: int = 1, limits: Limits | None = None, **config: object
+    ) -> Network:
         """A cluster of empty disks, all started."""
         voter_ids = tuple(f"order-{i}" for i in range(1, voters + 1))
         learner_ids = tuple(f"catalog-{i}" for i in range(1, learners + 1))
@@ -198,9 +200,7 @@ class Network:
         replica = self.replicas[name]
         voters = {voter: f"u{short(voter)}" for voter in replica.config.voters}
         data = [encode_members("raft", voters), *(f"{i}/{t}".encode() for i, t in enumerate(terms[1:], 2))]
-        entries = [
-            Entry(i, t, Kind.MEMBERS if i == 1 else Kind.COMMAND, data[i - 1]) for i, t in enumerate(terms, 1)
-        ]
+        entries = [Entry(i, t, Kind.MEMBERS if i == 1 else Kind.COMMAND, data[i - 1]) for i, t in enumerate(terms, 1)]
         disk = replica.disk = Disk(f"u{name}", HardState(term or terms[-1], f"order-{vote}" if vote else None))
         disk.save(None, entries)
         for entry in entries[:applied]:

@@ -42,9 +42,7 @@ class LogAgainstAList(RuleBasedStateMachine):
             here = self.model[one.index - 1] if one.index <= len(self.model) else None
             if here is not None and here.term == one.term:
                 new[i] = here
-        first = next(
-            (e.index for e in new if e.index > len(self.model) or self.model[e.index - 1].term != e.term), 0
-        )
+        first = next((e.index for e in new if e.index > len(self.model) or self.model[e.index - 1].term != e.term), 0)
         assert self.log.append(new) == first
         if first:
             self.model = self.model[: first - 1] + [e for e in new if e.index >= first]
@@ -108,7 +106,7 @@ class LogAgainstAList(RuleBasedStateMachine):
 
 TestLogAgainstAList = LogAgainstAList.TestCase
 TestLogAgainstAList.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, derandomize=True, database=None
+    max_examples=25, stateful_step_count=30, deadline=None, derandomize=True, database=None
 )
 
 
@@ -118,9 +116,7 @@ TestLogAgainstAList.settings = settings(
     max_entries=st.integers(1, 12),
     max_bytes=st.integers(1, 900),
 )
-def test_a_slice_is_the_longest_within_the_limits_or_one(
-    sizes: list[int], max_entries: int, max_bytes: int
-) -> None:
+def test_a_slice_is_the_longest_within_the_limits_or_one(sizes: list[int], max_entries: int, max_bytes: int) -> None:
     log = Log(entries=[entry(i, 1, b"x" * size) for i, size in enumerate(sizes, 1)])
     chosen = log.slice(1, log.last_index, max_entries, max_bytes)
     assert 1 <= len(chosen) <= max_entries

@@ -197,7 +197,7 @@ class TestAllServers:
     """Figure 2, Rules for Servers, "All Servers"."""
 
     def test_what_is_committed_is_applied_in_order(self) -> None:
-        """"If commitIndex > lastApplied: ... apply log[lastApplied]" (5.3)."""
+        """ "If commitIndex > lastApplied: ... apply log[lastApplied]" (5.3)."""
         network = written([1, 1, 1, 1], term=1, applied=1)
         tell(network, append(1, (4, 1), commit=4))
         assert network.replicas["2"].disk.applied == 4  # the disk refuses any other order
@@ -215,7 +215,7 @@ class TestAllServers:
         ids=lambda message: type(message).__name__,
     )
     def test_a_newer_term_makes_a_follower(self, message: Message) -> None:
-        """"If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower" (5.1)."""
+        """ "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower" (5.1)."""
         network = written([1, 1], term=1)
         network.time_out("2")
         tell(network, message)
@@ -235,7 +235,7 @@ class TestFollowers:
     """Figure 2, Rules for Servers, "Followers" (5.2)."""
 
     def test_they_answer_leaders_and_candidates(self) -> None:
-        """"Respond to RPCs from candidates and leaders"."""
+        """ "Respond to RPCs from candidates and leaders"."""
         network = written([1, 1], term=1)
         assert tell(network, append(1, (2, 1)))
         assert tell(network, Heartbeat("order-1", "order-2", 1, 1, 0))
@@ -243,7 +243,7 @@ class TestFollowers:
         assert tell(network, vote(2, (2, 1)))
 
     def test_silence_makes_a_candidate(self, three: Network) -> None:
-        """"If election timeout elapses without receiving AppendEntries ... convert to candidate"."""
+        """ "If election timeout elapses without receiving AppendEntries ... convert to candidate"."""
         three.run(200)
         assert three.node("2").role is Role.FOLLOWER
         three.crash("1")
@@ -251,7 +251,7 @@ class TestFollowers:
         assert Role.LEADER in (three.node("2").role, three.node("3").role)
 
     def test_a_vote_given_puts_off_the_own_candidacy(self) -> None:
-        """"... or granting vote to candidate": the timeout starts anew."""
+        """ "... or granting vote to candidate": the timeout starts anew."""
         network = written([1, 1], term=1)
         node = network.node("2")
         network.tick(["2"], node.election._timeout - 1)
@@ -264,7 +264,7 @@ class TestCandidates:
     """Figure 2, Rules for Servers, "Candidates" (5.2)."""
 
     def test_a_new_term_the_own_vote_and_a_request_to_all(self) -> None:
-        """"Increment currentTerm, vote for self, reset election timer, send RequestVote RPCs to all"."""
+        """ "Increment currentTerm, vote for self, reset election timer, send RequestVote RPCs to all"."""
         network = written([1, 1], term=1)
         network.time_out("2")
         network.node("2").step(VoteReply("order-1", "order-2", 2, "u1", True, True, False))
@@ -275,7 +275,7 @@ class TestCandidates:
         assert {m.to for m in network.wires if type(m) is Vote and m.term == 2} == {"order-1", "order-3"}
 
     def test_a_majority_makes_a_leader(self) -> None:
-        """"If votes received from majority of servers: become leader"; twice the same vote is one vote."""
+        """ "If votes received from majority of servers: become leader"; twice the same vote is one vote."""
         network = Network.of(5)
         network.write("2", [1, 1], term=1)
         network.time_out("2")
@@ -288,7 +288,7 @@ class TestCandidates:
         assert network.node("2").role is Role.LEADER
 
     def test_a_leader_of_its_term_makes_it_follow(self) -> None:
-        """"If AppendEntries RPC received from new leader: convert to follower"."""
+        """ "If AppendEntries RPC received from new leader: convert to follower"."""
         network = written([1, 1], term=1)
         network.time_out("2")
         network.node("2").election.campaign(transfer=False)
@@ -299,7 +299,7 @@ class TestCandidates:
         assert network.node("2").leader == "order-1"
 
     def test_another_timeout_another_election(self) -> None:
-        """"If election timeout elapses: start new election"."""
+        """ "If election timeout elapses: start new election"."""
         network = written([1, 1], term=1)
         network.time_out("2")
         network.wires.clear()
@@ -320,7 +320,7 @@ class TestLeaders:
     """Figure 2, Rules for Servers, "Leaders"."""
 
     def test_they_speak_at_once_and_when_idle(self, three: Network) -> None:
-        """"Upon election: send ... to each server; repeat during idle periods to prevent election timeouts" (5.2)."""
+        """ "Upon election: send ... to each server; repeat during idle periods to prevent election timeouts" (5.2)."""
         three.tick(["1"], three.node("1").config.heartbeat_ticks)
         assert {m.to for m in three.wires if isinstance(m, Heartbeat)} == {"order-2", "order-3"}
         network = Network.of(3)
@@ -328,7 +328,7 @@ class TestLeaders:
         assert {m.to for m in network.wires if isinstance(m, Append)} == {"order-2", "order-3"}
 
     def test_a_command_is_done_once_it_is_applied(self, three: Network) -> None:
-        """"Append entry to local log, respond after entry applied to state machine" (5.3)."""
+        """ "Append entry to local log, respond after entry applied to state machine" (5.3)."""
         three.held = {("2", "1"), ("3", "1")}
         indexes = three.propose("1", "a")
         three.deliver()
@@ -339,14 +339,14 @@ class TestLeaders:
         assert three.replicas["1"].disk.applied == indexes[0]
 
     def test_a_follower_is_sent_what_it_lacks(self, three: Network) -> None:
-        """"If last log index >= nextIndex: send"; "if successful: update nextIndex and matchIndex"."""
+        """ "If last log index >= nextIndex: send"; "if successful: update nextIndex and matchIndex"."""
         three.propose("1", "a", "b")
         three.deliver()
         for progress in three.node("1").leadership.peers.values():
             assert (progress.match, progress.next) == (5, 6)
 
     def test_a_refusal_is_tried_again_further_back(self) -> None:
-        """"If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (5.3), a term at a time."""
+        """ "If AppendEntries fails because of log inconsistency: decrement nextIndex and retry" (5.3), a term at a time."""
         network = Network.of(3)
         for name in "12":
             network.write(name, [1, 2, 4, 4, 4, 4, 4, 4])
@@ -379,7 +379,7 @@ class TestLeaders:
         assert b"kept" in {e.data for e in three.history.values()}
 
     def test_entries_of_older_terms_do_not_commit_by_counting(self) -> None:
-        """"If there exists an N such that ... log[N].term == currentTerm: set commitIndex = N" (5.3, 5.4.2)."""
+        """ "If there exists an N such that ... log[N].term == currentTerm: set commitIndex = N" (5.3, 5.4.2)."""
         network = Network.of(3)
         for name in "123":
             network.write(name, [1, 1, 2], term=2, applied=1)

@@ -120,4 +120,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+TestAnyOrder.settings = settings(max_examples=25, deadline=None, derandomize=True, database=None)

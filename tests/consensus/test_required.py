@@ -408,14 +408,21 @@ class TestADiskThatForgot:
         """Without `progress.match >= member.index` in `counted`."""
         three.wipe("3")
         three.start("3")
-        three.run(6)
-        three.held = {("1", "3"), ("3", "1")}
-        three.run(6)
         leadership = three.node("1").leadership
+        for _ in range(40):
+            if leadership.peers["order-3"].uuid == "u3'" and leadership.peers["order-3"].match == 3:
+                three.cut = {("1", "3")}  # before the entry that names it
+            three.tick()
+            three.deliver(("1", "3"))
+            three.deliver(("3", "1"))
+            three.deliver(("1", "2"))
+            three.deliver(("2", "1"))
+            if three.node("1").members["order-3"].uuid == "u3'":
+                break
         assert three.node("1").members["order-3"].uuid == "u3'"
         assert leadership.peers["order-3"].match < three.node("1").members["order-3"].index
         assert not leadership.counted("order-3")
-        three.held.clear()
+        three.cut.clear()
         three.run(30)
         assert leadership.counted("order-3")
 
@@ -437,9 +444,10 @@ class TestADiskThatForgot:
         three.forget("3", 4)
         three.start("3")
         node = three.node("3")
-        node.step(Heartbeat("order-1", "order-3", 1, 99, 0, acked=5, acked_uuid="u3"))
+        node.step(Append("order-1", "order-3", 1, 98, 4, 1, 0, (Entry(5, 1, Kind.NOOP, b""),)))
+        node.step(Heartbeat("order-1", "order-3", 1, 99, 0, acked=6, acked_uuid="u3"))
         assert node.forgot
-        node.step(Append("order-1", "order-3", 1, 99, 4, 1, 0, (Entry(5, 1, Kind.NOOP, b""),)))
+        node.step(Append("order-1", "order-3", 1, 99, 5, 1, 0, (Entry(6, 1, Kind.NOOP, b""),)))
         node.step(Vote("order-2", "order-3", 5, 9, 9, empty=False, transfer=True))
         ready = node.ready()
         assert ready.forgot
@@ -447,4 +455,4 @@ class TestADiskThatForgot:
         for _ in range(100):
             node.tick()
             assert not node.campaigning
-        assert (node.log.last_index, node.hard_state.term) == (4, 1)
+        assert (node.log.last_index, node.hard_state.term) == (5, 1)

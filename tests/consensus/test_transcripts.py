@@ -167,9 +167,7 @@ class Scenario:
 
     def status(self, *names: str) -> list[str]:
         replicas = {name: self.network.replicas[name] for name in names or self.network.replicas}
-        return [
-            f"  {name} {state(replica.node) if replica.node else 'down'}" for name, replica in replicas.items()
-        ]
+        return [f"  {name} {state(replica.node) if replica.node else 'down'}" for name, replica in replicas.items()]
 
     def members(self, name: str) -> list[str]:
         members = self.network.node(name).members

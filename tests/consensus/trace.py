@@ -66,7 +66,4 @@ def state(node: Node) -> str:
     shown = " ".join(f"{a}..{b}/{t}" if a != b else f"{a}/{t}" for a, b, t in stretches)
     base = f"{log.base_index}/{log.base_term}: " if log.base_index else ""
     named = "" if node.named or node.role is node.role.LEARNER else ", not named"
-    return (
-        f"{node.role.value} t{node.hard_state.term} log {base}[{shown}] commit {log.commit}"
-        f" applied {log.applied}{named}"
-    )
+    return f"{node.role.value} t{node.hard_state.term} log {base}[{shown}] commit {log.commit} applied {log.applied}{named}"

@@ -72,8 +72,10 @@ class CommittedForEver:
                 continue
             here = terms[index - first] if index - first < len(terms) else None
             if here != known:
-                raise Violation(f"{node} leads in term {term} and has at index {index} an entry of term {here};"
-                f" that of term {known} was committed there in term {during}")
+                raise Violation(
+                    f"{node} leads in term {term} and has at index {index} an entry of term {here};"
+                    f" that of term {known} was committed there in term {during}"
+                )
 
 
 class Durable:
@@ -139,7 +141,9 @@ class Orders:
         if key != order.key:
             raise Violation(f"order {order.number} was given to {key!r} and to {order.key!r}")
         if order.key in self._never:
-            raise Violation(f"order {order.number} was acknowledged, and its key {order.key!r} {self._never.get(order.key)}")
+            raise Violation(
+                f"order {order.number} was acknowledged, and its key {order.key!r} {self._never.get(order.key)}"
+            )
 
     def cancelled(self, number: int) -> None:
         self._cancelled.add(number)

@@ -42,6 +42,9 @@ class Faults:
     """The share of writes that take long."""
     cut: float
     crash: float
+    relapse: float
+    """The share of writes of a term or vote after which the process dies, and is back within milliseconds: the one
+    moment at which a vote can be given twice."""
     pause: float
     sleep: float
     """Pauses of a leader for more than ten seconds."""
@@ -80,6 +83,7 @@ _STRENGTHS: dict[str, tuple[float, float, float]] = {
     "slow_disk": (0.5, 0.01, 0.3),
     "cut": (0.6, 0.3, 2.0),
     "crash": (0.7, 0.3, 2.0),
+    "relapse": (0.5, 0.05, 0.4),
     "pause": (0.5, 0.2, 1.5),
     "sleep": (0.04, 0.3, 0.6),
     "stall": (0.4, 0.2, 1.0),
@@ -97,6 +101,7 @@ class Mischief:
 
     def __init__(self, world: World, streams: Streams) -> None:
         self._world, self._streams = world, streams
+        self._relapses = streams("mischief/relapse")
         self._calm_until = 0.0
         self.over = False
 
@@ -150,6 +155,20 @@ class Mischief:
         if process.up:
             self._world.kill(process, keep, "keeps the save in flight" if keep else "")
             self._later(seconds, lambda: self._world.start(process))
+
+    def voted(self, process: Process) -> None:
+        """It has written a term or a vote."""
+        random, share = self._relapses, self._world.faults.relapse
+        dies, moment, seconds = random.random() < share, random.uniform(0, 0.004), random.uniform(0.001, 0.03)
+        if dies and not self.over and self._world.timeline.now >= self._calm_until:
+            clock = process.clock
+
+            def die() -> None:
+                if process.clock is clock and not clock.ended:
+                    self._world.kill(process, False, "having written a term or a vote")
+                    self._later(seconds, lambda: self._world.start(process))
+
+            self._later(moment, die)
 
     def _pause(self, random: Random) -> None:
         process, seconds = self._any(random), random.uniform(0.05, 1.2)

@@ -133,9 +133,9 @@ def cancelled(placed: Order) -> Order:
 
 
 class TestOrders:
-    @pytest.fixture()
+    @pytest.fixture
     def checker(self) -> Orders:
-        """"a" and "b" were acknowledged, of "c" nothing is known."""
+        """ "a" and "b" were acknowledged, of "c" nothing is known."""
         checker = Orders()
         for key in "abc":
             checker.sent(PlaceOrder("buy", (Line("Tux", 2),), key))

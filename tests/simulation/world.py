@@ -250,9 +250,7 @@ class World(Cluster):
 
     def may_forget(self, process: Process) -> bool:
         """See `faults`: what a disk may forget."""
-        if self.failing_disk is not None or not all(map(_named, self.voters)):
-            return False
-        return True
+        return self.failing_disk is None and all(map(_named, self.voters))
 
     def all_is_well(self) -> bool:
         leader = self.leader()
@@ -341,7 +339,9 @@ class World(Cluster):
                 return f"{process.id} follows {node.leader} at {node.log.applied} of {lead.log.last_index}"
             if process in self.voters and not node.named:
                 return f"{process.id} is not named"
-        waiting = [f"{client.id} waits for {client.waits_for()}" for client in self.clients.values() if client.waits_for()]
+        waiting = [
+            f"{client.id} waits for {client.waits_for()}" for client in self.clients.values() if client.waits_for()
+        ]
         return "; ".join(waiting)
 
     def _at_rest(self) -> bool:
@@ -376,7 +376,11 @@ class _WatchedStorage(MemoryStorage):
     def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
         if entries:
             self._world.saving(self._process, entries)
-        return super().save(hard_state, entries)
+        saved = super().save(hard_state, entries)
+        return saved if hard_state is None else saved.addCallback(self._voted)
+
+    def _voted(self, _: None) -> None:
+        self._world.mischief.voted(self._process)
 
     def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
         return super().apply(entries).addCallback(self._applied)
@@ -425,7 +429,7 @@ def _drawn_config(random: Random) -> NodeConfig:
         apply_entries=random.choice((1, 7, 1024)),
     )
     return NodeConfig(
-        "", (), election_ticks=(15, 30), heartbeat_ticks=4, resend_ticks=10,
+        "", (), election_ticks=random.choice(((8, 12), (12, 24), (15, 30))), heartbeat_ticks=3, resend_ticks=8,
         hand_over_ticks=random.choice((None, None, 60)), limits=limits,
     )  # fmt: skip
 

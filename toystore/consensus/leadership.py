@@ -152,9 +152,7 @@ class Leadership:
         commit = min(self._log.commit, progress.match)
         progress.sent = self._node.now
         self._node.send(
-            Heartbeat(
-                self._node.id, peer, self.term, seq, commit, progress.match, progress.uuid, self._quorum_age()
-            )
+            Heartbeat(self._node.id, peer, self.term, seq, commit, progress.match, progress.uuid, self._quorum_age())
         )
 
     # Ticks
@@ -193,11 +191,7 @@ class Leadership:
         mine = config.rank(self._node.id)
         for peer in sorted(config.other_voters, key=config.rank, reverse=True):
             since = self.peers[peer].healthy_since
-            if (
-                config.rank(peer) > mine
-                and since is not None
-                and self._node.now - since >= config.hand_over_ticks
-            ):
+            if config.rank(peer) > mine and since is not None and self._node.now - since >= config.hand_over_ticks:
                 self.transfer(peer)
                 return
 
@@ -335,9 +329,7 @@ class Leadership:
             if self._node.now - progress.now < self._node.config.election_ticks[0]
         }
         if target is None:
-            target = max(
-                able, key=lambda peer: (able[peer].match, self._node.config.rank(peer)), default=None
-            )
+            target = max(able, key=lambda peer: (able[peer].match, self._node.config.rank(peer)), default=None)
         if target is None or target not in able:
             return None
         self.transferee = target

@@ -20,9 +20,7 @@ def size_of(entry: Entry) -> int:
 
 
 class Log:
-    def __init__(
-        self, base_index: int = 0, base_term: int = 0, entries: Sequence[Entry] = (), applied: int = 0
-    ) -> None:
+    def __init__(self, base_index: int = 0, base_term: int = 0, entries: Sequence[Entry] = (), applied: int = 0) -> None:
         self.base_index = base_index
         self.base_term = base_term
         self._entries = list(entries)

@@ -9,9 +9,7 @@ from toystore.consensus.messages import NodeId
 
 
 def encode_members(election: str, uuids: Mapping[NodeId, str]) -> bytes:
-    return json.dumps(
-        {"election": election, "uuids": dict(sorted(uuids.items()))}, separators=(",", ":")
-    ).encode()
+    return json.dumps({"election": election, "uuids": dict(sorted(uuids.items()))}, separators=(",", ":")).encode()
 
 
 def decode_members(data: bytes) -> tuple[str, dict[NodeId, str]]:

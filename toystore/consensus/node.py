@@ -264,9 +264,7 @@ class Node:
             return None, (), ()
         last = self.log.last_index
         hard_state = self.hard_state if self._unsaved_state else None
-        entries = (
-            self.log.slice(self._first_unsaved, last, last, 1 << 62) if self._first_unsaved <= last else ()
-        )
+        entries = self.log.slice(self._first_unsaved, last, last, 1 << 62) if self._first_unsaved <= last else ()
         if hard_state is not None or entries:
             self._saving, self._saving_to, self._saving_since = hard_state, last, self.now
         self._unsaved_state = False
@@ -456,9 +454,7 @@ class Node:
 
     def _answer_stale(self, message: Append | Heartbeat) -> None:
         """Tell a leader of an older term that there is a newer one."""
-        self.reply(
-            HeartbeatReply(self.id, message.sender, self.hard_state.term, self.uuid, 0, self.log.applied)
-        )
+        self.reply(HeartbeatReply(self.id, message.sender, self.hard_state.term, self.uuid, 0, self.log.applied))
 
     def _on_append(self, message: Append) -> None:
         log = self.log
@@ -476,9 +472,7 @@ class Node:
         self._answer_append(message, match=max(last, log.commit))
         self._take_early()
 
-    def _answer_append(
-        self, message: Append, match: int, rejected: bool = False, index: int = 0, term: int = 0
-    ) -> None:
+    def _answer_append(self, message: Append, match: int, rejected: bool = False, index: int = 0, term: int = 0) -> None:
         self.reply(
             AppendReply(
                 self.id, message.sender, self.hard_state.term, self.uuid, message.seq, match, self.log.applied,
@@ -500,11 +494,7 @@ class Node:
     def _on_heartbeat(self, message: Heartbeat) -> None:
         if message.acked_uuid == self.uuid and message.commit > self.log.commit:
             self.commit_to(message.commit)
-        self.reply(
-            HeartbeatReply(
-                self.id, message.sender, self.hard_state.term, self.uuid, message.seq, self.log.applied
-            )
-        )
+        self.reply(HeartbeatReply(self.id, message.sender, self.hard_state.term, self.uuid, message.seq, self.log.applied))
 
     # Output -------------------------------------------------------------------------------------------------------
 

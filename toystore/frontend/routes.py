@@ -44,9 +44,7 @@ class FrontRoutes:
     @app.route("/readyz", methods=["GET"])
     def ready(self, request: Request) -> bytes:
         reasons = self._storefront.ready()
-        return Reply(503 if reasons else 200, to_json({"ready": not reasons, "reasons": reasons})).send(
-            request
-        )
+        return Reply(503 if reasons else 200, to_json({"ready": not reasons, "reasons": reasons})).send(request)
 
     @app.route("/status", methods=["GET"])
     def status(self, request: Request) -> bytes:

@@ -102,9 +102,7 @@ class Storefront:
 
     # Products
 
-    async def product(
-        self, name: str, at_least: Position = ORIGIN, linearizable: bool = False
-    ) -> Dated[Product]:
+    async def product(self, name: str, at_least: Position = ORIGIN, linearizable: bool = False) -> Dated[Product]:
         """The product, as of `at_least` or later; `linearizable`: as of now, from the leader.
 
         Raises RefusedError (UNKNOWN_PRODUCT), CatalogIsBehind, Unavailable.
@@ -138,9 +136,7 @@ class Storefront:
         if flight is None or flight.needed < needed or flight.strict < strict:
             flight = _Flight(needed, strict)
             self._flights[name] = flight
-            asked = ensureDeferred(
-                self._ask("product", lambda c, at_least: c.product(name, at_least), needed, strict)
-            )
+            asked = ensureDeferred(self._ask("product", lambda c, at_least: c.product(name, at_least), needed, strict))
             waiter = self._wait_for(flight)
             asked.addBoth(self._landed, name, flight)
             asked.addErrback(lambda failure: log.failure("an answer was mishandled", failure))

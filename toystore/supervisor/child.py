@@ -245,7 +245,7 @@ class Child:
 
     def _over(self, reason: Failure) -> None:
         self._process = None
-        if True:
+        if self.condition is not Condition.STOPPED:
             self._restart(self._exit(reason))
         ended, self._ended = self._ended, []
         for waiter in ended:

@@ -90,7 +90,7 @@ class Toys:
                 "price": product.price / self._unit,
                 "quantity": product.quantity,
             }
-            return json_reply(to_json({"data": data}), *dated(found.asof, found.age))
+            return json_reply({"data": data}, *dated(found.asof, found.age))
 
         return (await self._answer(LOOKUP, look_up)).send(request)
 
@@ -105,7 +105,7 @@ class Toys:
             assert order is not None, "a buy that was carried out has an order"
             data = {"order_number": order.number + self._first}
             headers = (*dated(carried.position), *of_order(order, carried.done.replayed))
-            return json_reply(to_json({"data": data}), *headers)
+            return json_reply({"data": data}, *headers)
 
         return await self._answer(BUY, place)
 
@@ -126,14 +126,14 @@ class Toys:
             }
             if self._verbatim:
                 data = {"data": {name: str(value) for name, value in data.items()}}
-            return json_reply(to_json({"data": data}), *dated(found.asof, found.age))
+            return json_reply({"data": data}, *dated(found.asof, found.age))
 
         return (await self._answer(QUERY, find)).send(request)
 
     @app.route("/invalidate/<name>", methods=["POST"])
     def invalidate(self, request: Request, name: str) -> bytes:
         self._store.cache.drop(name)
-        return json_reply(to_json({"data": f"Cache successfully invalidated for {name}"})).send(request)
+        return json_reply({"data": f"Cache successfully invalidated for {name}"}).send(request)
 
     errors.install(app)
 

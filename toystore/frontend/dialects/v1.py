@@ -18,7 +18,6 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from toystore.encoding import to_json
 from toystore.frontend.dialects import v1_input as take
 from toystore.frontend.dialects.headers import Headers, dated, json_reply, key_of, of_error, of_order
 from toystore.frontend.storefront import Carried, Storefront
@@ -56,27 +55,23 @@ class V1:
         async def list_them(_: str) -> Reply:
             page = take.page_of(request)
             text, topic = take.text_of(request, "q") or "", take.text_of(request, "topic")
-            found = await self._store.products(
-                page.after or 0, page.limit + 1, text, topic, take.min_index_of(request)
-            )
+            found = await self._store.products(page.after or 0, page.limit + 1, text, topic, take.min_index_of(request))
             rows, more = found.value[: page.limit], len(found.value) > page.limit
             body = {
                 "data": [self._product(product) for product in rows],
                 "next": str(rows[-1].number) if more else None,
             }
-            return json_reply(to_json(body), *dated(found.asof, found.age))
+            return json_reply(body, *dated(found.asof, found.age))
 
         return (await self._answer(list_them)).send(request)
 
     async def product(self, name: str, request: Request, body: bytes) -> Reply:
         async def look_up(_: str) -> Reply:
-            found = await self._store.product(
-                _existing(name), take.min_index_of(request), take.linearizable(request)
-            )
+            found = await self._store.product(_existing(name), take.min_index_of(request), take.linearizable(request))
             headers = (*dated(found.asof, found.age), (b"ETag", take.etag(found.value).encode()))
             if take.not_modified(request, found.value):
                 return Reply(304, b"", headers)
-            return json_reply(to_json({"data": self._product(found.value)}), *headers)
+            return json_reply({"data": self._product(found.value)}, *headers)
 
         return await self._answer(look_up)
 
@@ -104,7 +99,7 @@ class V1:
     def _changed(self, carried: Carried) -> Reply:
         (product,) = carried.done.products
         tag = (b"ETag", take.etag(product).encode())
-        return json_reply(to_json({"data": self._product(product)}), *dated(carried.position), tag)
+        return json_reply({"data": self._product(product)}, *dated(carried.position), tag)
 
     # Orders
 
@@ -121,9 +116,9 @@ class V1:
         assert order is not None, "a placed order is there"
         headers: Headers = (*dated(carried.position), *of_order(order, replayed))
         if replayed:
-            return json_reply(to_json({"data": self._order(order)}), *headers)
+            return json_reply({"data": self._order(order)}, *headers)
         location = (b"Location", b"/v1/orders/%d" % order.number)
-        return json_reply(to_json({"data": self._order(order)}), *headers, location, status=201)
+        return json_reply({"data": self._order(order)}, *headers, location, status=201)
 
     @app.route("/v1/orders", methods=["POST"])
     async def place_by_klein(self, request: Request) -> bytes:
@@ -139,7 +134,7 @@ class V1:
                 "data": [self._order(order) for order in rows],
                 "next": str(rows[-1].number) if more else None,
             }
-            return json_reply(to_json(body), *dated(found.asof, found.age))
+            return json_reply(body, *dated(found.asof, found.age))
 
         return (await self._answer(list_them)).send(request)
 
@@ -148,7 +143,7 @@ class V1:
         async def find(_: str) -> Reply:
             found = await self._store.order(_order_number(number))
             headers = (*dated(found.asof, found.age), *of_order(found.value, replayed=False))
-            return json_reply(to_json({"data": self._order(found.value)}), *headers)
+            return json_reply({"data": self._order(found.value)}, *headers)
 
         return (await self._answer(find)).send(request)
 
@@ -160,7 +155,7 @@ class V1:
             order = carried.done.order
             assert order is not None, "a cancelled order is there"
             headers = (*dated(carried.position), *of_order(order, replayed=False))
-            return json_reply(to_json({"data": self._order(order)}), *headers)
+            return json_reply({"data": self._order(order)}, *headers)
 
         return (await self._answer(undo)).send(request)
 

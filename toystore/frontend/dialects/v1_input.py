@@ -73,9 +73,7 @@ def name_of(text: str) -> str:
 # Bodies -----------------------------------------------------------------------------------------------------
 
 
-def _fields(
-    value: Any, where: str, required: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> Mapping[str, Any]:
+def _fields(value: Any, where: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise Malformed(f"{where} must be an object")
     for name in required:
