@@ -287,6 +287,19 @@ def test_a_lost_leader_ends_in_504_with_the_key() -> None:
     assert found[0].value.key == "mine"
 
 
+def test_a_catalog_that_is_behind_is_not_believed_that_there_is_no_such_product() -> None:
+    front = Front(catalogs=1)
+    front.catalogs[0].lags = True
+    result(ensureDeferred(front.store.change(PutProduct("Sphinx", 100), "r")))
+    front.cache.clear()
+    front.catalogs[0].age = 7.0
+    front.pass_time(4)
+    found: list[Any] = []
+    front.look_up("Sphinx").addBoth(found.append)
+    advance(front.clock, 5)
+    assert isinstance(found[0].value, CatalogIsBehind)
+
+
 def test_an_order_number_beyond_the_bound_is_unknown_without_asking() -> None:
     front = Front()
     for asked in (front.store.order(10**30), front.store.cancel(10**30, "r")):

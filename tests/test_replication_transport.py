@@ -87,6 +87,20 @@ def test_what_gathers_while_all_connections_are_busy_goes_together() -> None:
     assert [message.seq for message in pair.at_b.arrived] == [1, 2, 3, 4, 5]  # type: ignore[attr-defined]
 
 
+def test_requests_that_end_in_another_order_than_they_came_lose_no_reply() -> None:
+    pair = Pair()
+    pair.at_b.hold = True
+    for seq in (1, 2):
+        pair.a.send(heartbeat(seq))
+    pair.turn()
+    first, second = pair.at_b.held
+    second.callback(None)
+    pair.b.send(REPLY)
+    first.callback(None)
+    pair.turn()
+    assert (pair.at_a.arrived, pair.at_a.lost) == ([REPLY], [])
+
+
 def test_a_peer_that_does_not_answer_in_time_counts_as_unreachable() -> None:
     pair = Pair()
     pair.at_b.hold = True

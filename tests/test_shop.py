@@ -269,9 +269,7 @@ def test_names_are_quoted_in_paths() -> None:
     assert DIALECTS["toys"].look("a?b").path == "/products/a%3Fb"
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.5, 5.0), (0.95, 10.0), (0.9, 9.0), (0.0, 1.0), (1.0, 10.0), (0.01, 1.0)]
-)
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 5.0), (0.95, 10.0), (0.9, 9.0), (0.0, 1.0), (1.0, 10.0), (0.01, 1.0)])
 def test_percentiles_are_of_the_nearest_rank(share: float, expected: float) -> None:
     assert percentile([float(n) for n in range(1, 11)], share) == expected
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import Factory, define, field
 
+from tests.consensus.disk import Disk
 from tests.consensus.trace import short, text
 from toystore.consensus.log import Log
 from toystore.consensus.membership import encode_members
@@ -24,7 +25,6 @@ from toystore.consensus.messages import (
     Entry,
     HardState,
     Kind,
-    Member,
     Message,
     NodeId,
     PreVote,
@@ -32,64 +32,10 @@ from toystore.consensus.messages import (
     Vote,
     VoteReply,
 )
-from toystore.consensus.node import Limits, Node, NodeConfig, Ready, Role, renamed
+from toystore.consensus.node import Limits, Node, NodeConfig, Ready, Role
 
 ENOUGH = 20_000
 """Messages delivered in one go, beyond which nodes can only be going round in circles."""
-
-
-@define
-class Disk:
-    """What one replica has saved. `applied` and `members` are durable with the next save (storage/interface.py)."""
-
-    uuid: str
-    hard_state: HardState = HardState()
-    base: tuple[int, int] = (0, 0)
-    entries: list[Entry] = Factory(list)
-    applied: int = 0
-    members: dict[NodeId, Member] = Factory(dict)
-    durable: tuple[int, dict[NodeId, Member]] = Factory(lambda: (0, {}))
-
-    @property
-    def last(self) -> int:
-        return self.base[0] + len(self.entries)
-
-    def term_at(self, index: int) -> int | None:
-        if index == self.base[0]:
-            return self.base[1]
-        return self.entries[index - self.base[0] - 1].term if self.base[0] < index <= self.last else None
-
-    def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        if hard_state is not None:
-            self.hard_state = hard_state
-        if entries:
-            first = entries[0].index
-            assert self.base[0] < first <= self.last + 1, "a gap on the disk"
-            self.entries[first - self.base[0] - 1 :] = entries
-        self.durable = (self.applied, self.members)
-
-    def apply(self, entry: Entry) -> None:
-        assert entry.index == self.applied + 1, "applied out of order"
-        assert self.entries[entry.index - self.base[0] - 1] == entry, "applied what the disk does not hold"
-        self.applied = entry.index
-        if entry.kind is Kind.MEMBERS:
-            self.members = dict(renamed(self.members, entry))
-
-    def lose_unsynced(self) -> None:
-        self.applied, self.members = self.durable
-
-    def compact(self, index: int) -> None:
-        term = self.term_at(index)
-        assert term is not None
-        assert index <= self.applied
-        del self.entries[: index - self.base[0]]
-        self.base = (index, term)
-        self.durable = (self.applied, self.members)
-
-    def install(self, meta: SnapshotMeta) -> None:
-        self.base, self.entries, self.applied = (meta.index, meta.term), [], meta.index
-        self.members = dict(meta.members)
-        self.durable = (self.applied, self.members)
 
 
 @define
@@ -135,18 +81,16 @@ class Network:
     lives: int = 0
 
     @classmethod
-    def of(
-        cls, voters: int = 3, learners: int = 0, seed: int = 1, limits: Limits | None = None, **config: object
-    ) -> Network:
+    def of(cls, voters: int = 3, learners: int = 0, seed: int = 1, limits: Limits | None = None, **more: object) -> Network:
         """A cluster of empty disks, all started."""
         voter_ids = tuple(f"order-{i}" for i in range(1, voters + 1))
         learner_ids = tuple(f"catalog-{i}" for i in range(1, learners + 1))
         replicas = {
-            short(id): Replica(
-                NodeConfig(id, voter_ids, learner_ids, limits=limits or Limits(), **config),  # type: ignore[arg-type]
-                Disk(f"u{short(id)}"),
+            short(node): Replica(
+                NodeConfig(node, voter_ids, learner_ids, limits=limits or Limits(), **more),  # type: ignore[arg-type]
+                Disk(f"u{short(node)}"),
             )
-            for id in (*voter_ids, *learner_ids)
+            for node in (*voter_ids, *learner_ids)
         }
         network = cls(replicas, seed)
         for name in replicas:

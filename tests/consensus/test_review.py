@@ -18,14 +18,6 @@ from toystore.consensus.node import Limits, Role
 from toystore.consensus.progress import Flow, Progress
 
 
-@pytest.fixture
-def three() -> Network:
-    """Three replicas, all named, led by 1."""
-    network = Network.of(3)
-    network.elect("1")
-    return network
-
-
 class TestTruncation:
     def test_no_acknowledgement_from_before_it_leaves_after_it(self, three: Network) -> None:
         node = three.node("3")
@@ -128,6 +120,15 @@ class TestNaming:
         three.run(30)
         assert three.node("1").members == members
         assert three.node("1").log.last_index == last
+
+    def test_nobody_is_named_before_the_leader_serves(self) -> None:
+        """Before that it may not know who has been named: its entry could take back what another leader wrote."""
+        network = Network.of(3)
+        leader = network.elect_by("1", "2")
+        leader.step(HeartbeatReply("order-3", "order-1", 1, "u3", 1, 0))
+        assert leader.log.last_index == 2
+        network.run(10)
+        assert network.node("3").named
 
     def test_bootstrap_interrupted_after_the_founding_entry_was_written(self) -> None:
         """Its writer alone has it, and comes back: the same cluster goes on from it."""
@@ -360,6 +361,16 @@ class TestBounds:
                 Append("order-1", "order-3", 1, index, index, 1, 0, (Entry(index + 1, 1, Kind.COMMAND, b""),))
             )
             assert len(network.node("3")._early) <= 2
+
+    def test_early_appends_do_not_outlive_their_term(self, three: Network) -> None:
+        """What an older leader sent too early may not be added behind the entries of the next one."""
+        node = three.node("3")
+        node.step(Append("order-1", "order-3", 1, 50, 4, 1, 0, (Entry(5, 1, Kind.COMMAND, b"old"),)))
+        node.step(Append("order-2", "order-3", 2, 1, 3, 1, 3, (Entry(4, 1, Kind.COMMAND, b"older"),)))
+        assert node.log.last_index == 4
+        three.pump("3")
+        replies = [m for m in three.wires if isinstance(m, AppendReply) and not m.rejected]
+        assert [(m.to, m.match) for m in replies] == [("order-2", 4)]
 
     def test_requests_for_a_snapshot(self, three: Network) -> None:
         """One a transfer, not one a message."""

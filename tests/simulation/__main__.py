@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("seed", type=int, help="the first seed")
     parser.add_argument("--count", type=int, default=1, help="how many seeds, from that one on")
     parser.add_argument("--trace", action="store_true", help="print what happens, with virtual time")
+    parser.add_argument("--messages", action="store_true", help="print each message as well")
     parser.add_argument("--hash", action="store_true", help="print the hash of the trace")
     kinds = [field.name for field in fields(Faults)]
     parser.add_argument("--without", action="append", default=[], choices=kinds, help="take a fault away")
@@ -25,6 +26,8 @@ def main() -> int:
     failed = 0
     for seed in range(options.seed, options.seed + options.count):
         world = World(seed, tuple(options.without), print if options.trace else None)
+        if options.messages:
+            world.show_messages(print)
         try:
             world.play()
         except Failed as error:

@@ -141,9 +141,7 @@ class Orders:
         if key != order.key:
             raise Violation(f"order {order.number} was given to {key!r} and to {order.key!r}")
         if order.key in self._never:
-            raise Violation(
-                f"order {order.number} was acknowledged, and its key {order.key!r} {self._never.get(order.key)}"
-            )
+            raise Violation(f"order {order.number} was acknowledged, and its key {order.key!r} {self._never.get(order.key)}")
 
     def cancelled(self, number: int) -> None:
         self._cancelled.add(number)

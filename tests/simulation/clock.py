@@ -21,9 +21,7 @@ class VirtualCall:
 
     __slots__ = ("arguments", "call", "cancelled", "clock", "done", "keywords", "time")
 
-    def __init__(
-        self, clock: VirtualClock, time: float, call: Callable[..., Any], arguments: Any, keywords: Any
-    ) -> None:
+    def __init__(self, clock: VirtualClock, time: float, call: Callable[..., Any], arguments: Any, keywords: Any) -> None:
         self.clock, self.time, self.call = clock, time, call
         self.arguments, self.keywords = arguments, keywords
         self.cancelled = self.done = False

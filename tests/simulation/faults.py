@@ -45,6 +45,9 @@ class Faults:
     relapse: float
     """The share of writes of a term or vote after which the process dies, and is back within milliseconds: the one
     moment at which a vote can be given twice."""
+    duel: float
+    """The leader dies; the others are in two camps that do not hear one another, and it is back in time to vote for both
+    sides: everything comes to it twice, and it dies again whenever it has voted."""
     pause: float
     sleep: float
     """Pauses of a leader for more than ten seconds."""
@@ -84,6 +87,7 @@ _STRENGTHS: dict[str, tuple[float, float, float]] = {
     "cut": (0.6, 0.3, 2.0),
     "crash": (0.7, 0.3, 2.0),
     "relapse": (0.5, 0.05, 0.4),
+    "duel": (0.35, 0.3, 0.8),
     "pause": (0.5, 0.2, 1.5),
     "sleep": (0.04, 0.3, 0.6),
     "stall": (0.4, 0.2, 1.0),
@@ -102,12 +106,13 @@ class Mischief:
     def __init__(self, world: World, streams: Streams) -> None:
         self._world, self._streams = world, streams
         self._relapses = streams("mischief/relapse")
+        self._between: Process | None = None
         self._calm_until = 0.0
         self.over = False
 
     def begin(self) -> None:
         kinds: dict[str, Callable[[Random], None]] = {
-            "cut": self._cut, "crash": self._crash, "pause": self._pause, "sleep": self._sleep,
+            "cut": self._cut, "crash": self._crash, "duel": self._duel, "pause": self._pause, "sleep": self._sleep,
             "stall": self._stall, "full": self._full, "wipe": self._wipe, "sync": self._fail_sync,
             "lie": self._lie, "stop": self._stop,
         }  # fmt: skip
@@ -146,7 +151,12 @@ class Mischief:
         world.note(f"{node} is cut off {'from' if inward else 'to'} {', '.join(others)}")
         for pair in pairs:
             world.links.cut(*pair)
-        self._later(random.uniform(0.2, 1.5), lambda: [world.links.mend(*pair) for pair in pairs] and None)
+
+        def mend() -> None:
+            for pair in pairs:
+                world.links.mend(*pair)
+
+        self._later(random.uniform(0.2, 1.5), mend)
 
     # Processes
 
@@ -156,9 +166,33 @@ class Mischief:
             self._world.kill(process, keep, "keeps the save in flight" if keep else "")
             self._later(seconds, lambda: self._world.start(process))
 
+    def _duel(self, random: Random) -> None:
+        leader, world = self._world.leader(), self._world
+        seconds, echo = random.uniform(0.5, 1.5), random.uniform(0.005, 0.08)
+        if leader is None or self._between is not None:
+            return
+        camp = [voter.id for voter in world.voters if voter is not leader]
+        random.shuffle(camp)
+        half = len(camp) // 2
+        pairs = [(a, b) for a in camp for b in camp if (a in camp[:half]) != (b in camp[:half])]
+        for pair in pairs:
+            world.links.cut(*pair)
+        self._between, world.links.echoes[leader.id] = leader, echo
+        world.kill(leader, False, f"and is between {camp[:half]} and {camp[half:]}")
+        self._later(random.uniform(0.1, 0.3), lambda: world.start(leader))
+
+        def over() -> None:
+            self._between = None
+            del world.links.echoes[leader.id]
+            for pair in pairs:
+                world.links.mend(*pair)
+
+        self._later(seconds, over)
+
     def voted(self, process: Process) -> None:
         """It has written a term or a vote."""
         random, share = self._relapses, self._world.faults.relapse
+        share = 0.7 if process is self._between else share
         dies, moment, seconds = random.random() < share, random.uniform(0, 0.004), random.uniform(0.001, 0.03)
         if dies and not self.over and self._world.timeline.now >= self._calm_until:
             clock = process.clock

@@ -42,6 +42,8 @@ class Links:
         self._cut: Counter[tuple[str, str]] = Counter()
         self._links: dict[tuple[str, str], tuple[Random, Random, Random, Random]] = {}
         self.calm = False
+        self.echoes: dict[str, float] = {}
+        """To whom everything comes twice, and how much later (seconds) the second time."""
 
     def cut(self, sender: str, to: str) -> None:
         self._cut[sender, to] += 1
@@ -65,7 +67,9 @@ class Links:
         if loss.random() < self._loss and not self.calm:
             return []
         copies = 2 if repeat.random() < self._repeat and not self.calm else 1
-        return [self._delay(delay, late) for _ in range(copies)]
+        delays = [self._delay(delay, late) for _ in range(copies)]
+        echo = self.echoes.get(message.to)
+        return delays if echo is None or self.calm else [*delays, delays[0] + echo]
 
     def _delay(self, delay: Random, late: Random) -> float:
         seconds = SHORTEST + (LONGEST - SHORTEST) * delay.random()

@@ -77,7 +77,7 @@ class Shopper:
         elif kind < 0.78 and self._orders:
             self._cancel(self._random.choice(self._orders))
         else:
-            self._read(self._random.choice(self._connections))
+            self._read(self._whom_to_ask())
 
     # Orders
 
@@ -101,7 +101,7 @@ class Shopper:
         world, final = self._world, attempt == 1
         if isinstance(answer, Failure):
             answer.trap(Unavailable, OutcomeUnknown)
-            world.note(f"{self.id}: {order.key}/{attempt} {answer.type.__name__}")
+            world.note(f"{self.id}: {order.key}/{attempt} {type(answer.value).__name__}")
             world.tally["turned away" if answer.check(Unavailable) else "unknown"] += 1
             if final and answer.check(Unavailable):
                 world.check(world.orders.never, order.key, "was turned away")
@@ -145,6 +145,13 @@ class Shopper:
             self._world.orders.cancelled(order.number)
 
     # Reads
+
+    def _whom_to_ask(self) -> Connection:
+        """Most often the leader, as far as is known; but whoever answers must answer right."""
+        anyone, known = self._random.choice(self._connections), self.leader.search.leader
+        if self._random.random() < 0.3 or known is None:
+            return anyone
+        return next(connection for connection in self._connections if connection.node == known.node)
 
     def _read(self, connection: Connection) -> None:
         floor = self._world.reads.acknowledged

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred
@@ -32,7 +33,7 @@ from tests.simulation.cluster import Cluster, Process
 from tests.simulation.faults import Faults, Mischief
 from tests.simulation.network import Links
 from tests.simulation.shoppers import Shopper
-from toystore.consensus.messages import Entry, HardState
+from toystore.consensus.messages import Entry, HardState, Kind, Message
 from toystore.consensus.node import Limits, NodeConfig
 from toystore.model import CatalogRow, LoadCatalog, Order, Product, Request
 from toystore.replication.replicator import Pace
@@ -104,6 +105,17 @@ class World(Cluster):
 
     # The trace
 
+    def show_messages(self, show: Callable[[str], None]) -> None:
+        """Each message as it is sent, and how long its copies take; not part of the trace that is compared."""
+
+        def fate(message: Message) -> list[float]:
+            delays = self.links.fate(message)
+            way = ", ".join(f"{delay:.4f} s" for delay in delays) or "lost"
+            show(f"{self.timeline.now:10.6f}     {message} ({way})")
+            return delays
+
+        self.network.fate = fate
+
     def note(self, what: str) -> None:
         """A line of the trace. The same seed gives the same lines, in any process."""
         line = f"{self.timeline.now:10.6f} {what}"
@@ -164,6 +176,7 @@ class World(Cluster):
         during = process.replica.term()
         if self.check(self._committed.committed, process.id, index, term, during):
             self.tally["commits"] += 1
+            self.tally["renames"] += _renames(process, index)
             holders = [voter.id for voter in self.voters if _holds(voter, index, term) or self._has_forgotten(voter)]
             self.check(self._durable.committed, index, holders)
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
@@ -181,7 +194,7 @@ class World(Cluster):
             digest = process.disk.state.digest_at(row.index)
             assert digest is not None
             self.check(self._digests.applied, process.id, row.index, digest)
-        self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8]}")
+        self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8] if digest else None}")
 
     def saving(self, process: Process, entries: Sequence[Entry]) -> None:
         state = process.disk.state
@@ -302,7 +315,7 @@ class World(Cluster):
             more = self.timeline.advance(end)
             if self.violation:
                 raise self._failed(self.violation)
-            if not more:
+            if not more and not holds():
                 raise self._failed(f"not at rest {within} s after everything was healed: {self._unrest()}")
 
     def _failed(self, what: str) -> Failed:
@@ -339,9 +352,7 @@ class World(Cluster):
                 return f"{process.id} follows {node.leader} at {node.log.applied} of {lead.log.last_index}"
             if process in self.voters and not node.named:
                 return f"{process.id} is not named"
-        waiting = [
-            f"{client.id} waits for {client.waits_for()}" for client in self.clients.values() if client.waits_for()
-        ]
+        waiting = [f"{client.id} waits for {client.waits_for()}" for client in self.clients.values() if client.waits_for()]
         return "; ".join(waiting)
 
     def _at_rest(self) -> bool:
@@ -352,7 +363,7 @@ class World(Cluster):
         states = []
         for process in self.processes.values():
             index = process.replica.node.log.applied
-            process.replica.state_hash(index).addCallback(lambda value, node=process.id: hashes.update({node: value}))
+            process.replica.state_hash(index).addCallback(partial(hashes.__setitem__, process.id))
             process.replica.read(_everything).addCallback(lambda read: states.append(read[0]))
         self._advance(lambda: len(states) == len(hashes) == len(self.processes), 1.0)
         if len(set(hashes.values())) != 1:
@@ -408,6 +419,12 @@ def _holds(process: Process, index: int, term: int) -> bool:
     if index <= state.base_index:
         return True
     return index <= state.last_index() and state.entries[index - state.base_index - 1].term == term
+
+
+def _renames(process: Process, index: int) -> bool:
+    """Is this a MEMBERS entry, and not the founding one?"""
+    log = process.replica.node.log
+    return 1 < index > log.base_index and log.entry(index).kind is Kind.MEMBERS
 
 
 def _named(process: Process) -> bool:

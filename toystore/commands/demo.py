@@ -93,9 +93,7 @@ class Watch:
         """What came of the customers' requests, and the longest wait of any."""
         tally = self._crowd.tally
         failed = sum(tally.total(outcome) for outcome in ("5xx", "reset", "timeout", "unreachable"))
-        return (
-            f"{tally.orders} orders, {tally.total('4xx')} refused, {failed} failed, longest wait {tally.longest:.2f} s"
-        )
+        return f"{tally.orders} orders, {tally.total('4xx')} refused, {failed} failed, longest wait {tally.longest:.2f} s"
 
     def line(self, status: Status) -> str:
         """All of it in one line."""

@@ -122,9 +122,7 @@ def show(tally: Tally, verdict: Verdict, seconds: float) -> None:
         table.add_column(heading, justify="right")
     for kind in KINDS:
         latency = tally.latency(kind)
-        figures = [
-            "-" if latency[name] is None else f"{latency[name]:.2f}" for name in ("avg", "p50", "p95", "p99", "max")
-        ]
+        figures = ["-" if latency[name] is None else f"{latency[name]:.2f}" for name in ("avg", "p50", "p95", "p99", "max")]
         table.add_row(kind, str(latency["count"]), *figures, *(str(tally.outcomes[kind][name]) for name in OUTCOMES))
     console().print(table)
     rate = tally.orders / seconds if seconds else 0.0
@@ -156,9 +154,7 @@ def _show_progress(reactor: Any, crowd: Crowd) -> Callable[[], None]:
         return lambda: None
 
     def line() -> None:
-        sys.stderr.write(
-            f"\r{crowd.done} iterations, {crowd.tally.orders} orders, longest {crowd.tally.longest:.2f} s "
-        )
+        sys.stderr.write(f"\r{crowd.done} iterations, {crowd.tally.orders} orders, longest {crowd.tally.longest:.2f} s ")
         sys.stderr.flush()
 
     looping = LoopingCall(line)

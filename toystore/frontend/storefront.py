@@ -41,6 +41,9 @@ from toystore.web.interface import Broken, CatalogBehind, CatalogService, Dated,
 T = TypeVar("T")
 log = Logger()
 
+FOUNDED = Position(0, 1)
+"""A catalog behind this has heard of nothing yet."""
+
 
 @frozen
 class Carried:
@@ -116,10 +119,10 @@ class Storefront:
             return Dated(entry.product, entry.asof)
         log.debug("***** CACHE MISS ***** {name}, {misses} so far", name=name, misses=counters.misses)
         needed = max(self.cache.needed(name), at_least)
-        highest = self.cache.highest
+        newest = max(self.cache.highest, FOUNDED)
         dated = await self._shared(name, needed, at_least)
-        if dated.value is None and dated.age == 0 and dated.asof < highest:
-            dated = await self._shared(name, highest, at_least)
+        if dated.value is None and dated.asof < newest:  # an old "not found" means nothing, not even with its age
+            dated = await self._shared(name, newest, newest)
         return self._known(name, dated)
 
     def _known(self, name: str, dated: Dated[Product | None]) -> Dated[Product]:

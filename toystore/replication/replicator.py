@@ -267,24 +267,28 @@ class Replicator:
         Deferred.fromCoroutine(work).addErrback(self._fail)
 
     async def _save(self, ready: Ready, arrivals: list[Deferred[None]]) -> None:
-        while True:
-            try:
-                await self._storage.save(ready.hard_state, ready.entries)
-            except DiskFull:
-                await self._wait_for_room()
-            else:
-                break
+        await self._given_room(lambda: self._storage.save(ready.hard_state, ready.entries))
         if not self._running:
             return
         self._saving = False
-        if not self.node.writable:
-            self.log.info("there is room on the disk again")
-            self.node.set_writable(True)
         self.node.advance()
         self._send(ready.reply)
         for arrival in arrivals:
             arrival.callback(None)
         self._act()
+
+    async def _given_room(self, work: Callable[[], Deferred[T]]) -> T:
+        """What `work` gives; as long as the disk is full for it, this node neither leads nor votes, and tries again."""
+        while True:
+            try:
+                result = await work()
+            except DiskFull:
+                await self._wait_for_room()
+                continue
+            if not self.node.writable:
+                self.log.info("there is room on the disk again")
+                self.node.set_writable(True)
+            return result
 
     async def _wait_for_room(self) -> None:
         if self.node.writable and self._running:
@@ -297,7 +301,7 @@ class Replicator:
 
     async def _renew(self) -> None:
         self.log.error("this disk has less than it has acknowledged; it must be named anew")
-        uuid = await self._storage.renew_uuid()
+        uuid = await self._given_room(self._storage.renew_uuid)
         self._saving = False
         self.node.renewed(uuid)
         self._act()
@@ -305,13 +309,7 @@ class Replicator:
     # Applying
 
     async def _apply(self, entries: Sequence[Entry]) -> None:
-        while True:
-            try:
-                rows = await self._storage.apply(entries)
-            except DiskFull:
-                await self._wait_for_room()
-            else:
-                break
+        rows = await self._given_room(lambda: self._storage.apply(entries))
         self._applying = False
         if not self._running:
             return

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -44,6 +45,13 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+@define(eq=False)
+class _Answer:
+    """What rides in the answer to one open request. Two of them are never equal, whatever they carry."""
+
+    messages: list[Message] = field(factory=list)
+
+
 class HttpTransport:
     """Messages as JSON over persistent connections, several at once to one peer.
 
@@ -64,7 +72,7 @@ class HttpTransport:
     ) -> None:
         self._cluster, self._node = cluster, node
         self._inbox: Inbox | None = None
-        self._waiting: dict[NodeId, deque[list[Message]]] = {peer: deque() for peer in urls}
+        self._waiting: dict[NodeId, deque[_Answer]] = {peer: deque() for peer in urls}
         self._links = {
             peer: _Link(self, peer, Calls(url, agent, clock, timeout), connections) for peer, url in urls.items()
         }
@@ -76,14 +84,14 @@ class HttpTransport:
         """A reply rides in the answer to a request of its receiver, if one is open."""
         waiting = self._waiting.get(message.to)
         if waiting and isinstance(message, Reply):
-            waiting[0].append(message)
+            waiting[0].messages.append(message)
         elif message.to in self._links:
             self._links[message.to].put(message)
 
     async def receive(self, body: bytes) -> bytes:
         """The answer to a body of `POST /peer/step`. Raises EncodingError."""
         envelope = decode_envelope(body, self._cluster)
-        answer: list[Message] = []
+        answer = _Answer()
         waiting = self._waiting.get(envelope.sender)
         if waiting is not None and self._inbox is not None:
             waiting.append(answer)
@@ -91,7 +99,7 @@ class HttpTransport:
                 await self._inbox.receive(envelope.messages)
             finally:
                 waiting.remove(answer)
-        return self.encode(answer)
+        return self.encode(answer.messages)
 
     def encode(self, messages: Sequence[Message]) -> bytes:
         return encode_envelope(Envelope(self._cluster, self._node, tuple(messages)))

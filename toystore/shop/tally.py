@@ -44,10 +44,7 @@ class Tally:
     def total(self, outcome: str | None = None) -> int:
         """How many requests came to this outcome; None for all."""
         return sum(
-            count
-            for kind in self.outcomes.values()
-            for found, count in kind.items()
-            if outcome is None or found == outcome
+            count for kind in self.outcomes.values() for found, count in kind.items() if outcome is None or found == outcome
         )
 
     def latency(self, kind: str) -> dict[str, float | int | None]:
@@ -65,9 +62,7 @@ class Tally:
             "requests": self.total(),
             "orders": self.orders,
             "latency_ms": {kind.replace(" ", "_"): self.latency(kind) for kind in KINDS},
-            "outcomes": {
-                kind.replace(" ", "_"): {name: self.outcomes[kind][name] for name in OUTCOMES} for kind in KINDS
-            },
+            "outcomes": {kind.replace(" ", "_"): {name: self.outcomes[kind][name] for name in OUTCOMES} for kind in KINDS},
             "longest_ms": round(1000 * self.longest, 3),
             "longest_kind": self.longest_kind.replace(" ", "_") or None,
         }

@@ -81,9 +81,7 @@ class NodeLog:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = str(directory)
-        self._file = LogFile(
-            "log", self._directory, rotateLength=LOG_BYTES, maxRotatedFiles=OLD_LOGS, defaultMode=0o600
-        )
+        self._file = LogFile("log", self._directory, rotateLength=LOG_BYTES, maxRotatedFiles=OLD_LOGS, defaultMode=0o600)
         self._tail = b""
 
     def begin(self) -> None:
