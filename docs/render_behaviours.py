@@ -91,10 +91,7 @@ def render() -> str:
     page += _table(
         ["id", "seen in", "behaviour", "state", "tests"],
         "5 7 50 8 30",
-        [
-            [row["id"], row["seed"], _plain(row["behaviour"]), row["state"], _tests(by_row[row["id"]])]
-            for row in rows()
-        ],
+        [[row["id"], row["seed"], _plain(row["behaviour"]), row["state"], _tests(by_row[row["id"]])] for row in rows()],
     )
     page += "\nFaults of the five that must be impossible\n------------------------------------------\n\n"
     page += _table(

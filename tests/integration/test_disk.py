@@ -74,9 +74,7 @@ def run_until_killed(shim: Path, directory: Path, program: str, *arguments: str,
     """Run a Python program on a forgetful disk until it says `written`, and kill it."""
     surroundings = {**os.environ, **disk.environment(shim, directory, lie)}
     command = [sys.executable, "-S", "-c", program, *arguments]
-    with subprocess.Popen(
-        command, env=surroundings, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as running:
+    with subprocess.Popen(command, env=surroundings, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         said = running.stdout.readline()
         running.send_signal(signal.SIGKILL)
@@ -106,9 +104,7 @@ def test_what_lies_elsewhere_is_left_alone(shim: Path, tmp_path: Path) -> None:
     [("full", False, 200), ("off", False, 0), ("full", True, 0)],
     ids=["full", "off", "lying"],
 )
-def test_a_database_has_what_it_has_synced(
-    shim: Path, tmp_path: Path, synchronous: str, lie: bool, left: int
-) -> None:
+def test_a_database_has_what_it_has_synced(shim: Path, tmp_path: Path, synchronous: str, lie: bool, left: int) -> None:
     """SQLite's write-ahead log and checkpoints live on such a disk; without a sync nothing is left of them."""
     file = tmp_path / "bank.db"
     run_until_killed(shim, tmp_path, BANK, str(file), synchronous, lie=lie)
@@ -183,9 +179,7 @@ def test_a_buy_is_on_the_disks_of_a_majority_before_it_is_answered(clusters: Clu
 
     traces = {f"order-{id_}": read_trace((tmp_path / f"order-{id_}").read_text()) for id_ in (1, 2, 3)}
     asked = next(call for call in traces[leader] if call.receives and "POST /ledger" in call.text and KEY in call.text)
-    answer = next(
-        call for call in traces[leader] if call.sends and '\\"answer\\"' in call.text and KEY in call.text
-    )
+    answer = next(call for call in traces[leader] if call.sends and '\\"answer\\"' in call.text and KEY in call.text)
     assert asked.end < answer.begin
     synced = {name: synced_before(trace, KEY, answer.begin) for name, trace in traces.items()}
     ends = {name: sync.end for name, sync in synced.items() if sync is not None}

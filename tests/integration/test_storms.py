@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ from tests.integration.storm.storm import (
 )
 
 CI = os.environ.get("CI", "").lower() in ("true", "1")
-SECONDS = float(os.environ.get("STORM_SECONDS", "8"))
+SECONDS = float(os.environ.get("STORM_SECONDS", "7"))
 """How long a storm lasts."""
 PAUSE = float(os.environ.get("STORM_PAUSE", "3"))
 """Seconds for which a replica is stopped where it stands."""
-AWAY = int(os.environ.get("STORM_AWAY", "22000"))
+AWAY = int(os.environ.get("STORM_AWAY", "20000"))
 """Orders that are placed while a replica is away: more than the log keeps."""
 LONGEST_WAIT = 3.0
 """Seconds that a customer may wait over a change of leader, on a machine that does much else meanwhile."""
@@ -125,24 +126,17 @@ def test_the_judge_notices(damage: Any, fault: str) -> None:
 @pytest.mark.row("X4", "X7", "G5")
 @pytest.mark.fault(1)
 def test_customers_do_not_notice_that_leaders_are_killed(shop: Cluster) -> None:
-    report = ride(shop.start(), Plan(SECONDS, clients=64, rate=200, every=4))
+    report = ride(shop.start(), Plan(SECONDS, clients=64, rate=200, every=3))
     assert any(blow.startswith("kill order") for blow in report.blows)
     assert_nobody_noticed(report)
 
 
 @pytest.mark.fault(11)
-def test_nor_on_disks_that_forget_what_was_not_synced(shop: Cluster, shim: Path) -> None:
-    report = ride(shop.start(*forgetful(shop, shim)), Plan(SECONDS, clients=16, rate=150, every=4))
-    assert any(blow.startswith("kill order") for blow in report.blows)
-    assert_nobody_noticed(report)
-
-
-@pytest.mark.fault(11)
-def test_a_power_failure_loses_no_acknowledged_order(shop: Cluster, shim: Path) -> None:
-    """All processes are killed at once, on disks that forget. Customers see resets, and keep what they got."""
-    report = ride(
-        shop.start(*forgetful(shop, shim)), Plan(SECONDS, 16, rate=150, blows=(Blow("kill", "all", 0.2),))
-    )
+def test_no_acknowledged_order_is_lost_on_disks_that_forget(shop: Cluster, shim: Path) -> None:
+    """First the leader is killed, then all processes at once, as by a power failure; whatever they had not synced is
+    lost. Customers see resets while there is no front end, and keep what they got."""
+    blows = (Blow("kill", "leader", 0.5), Blow("kill", "all", 0.2))
+    report = ride(shop.start(*forgetful(shop, shim)), Plan(SECONDS, 16, rate=150, every=3, blows=blows))
     assert report.blows["kill all"] >= 1
     assert report.resets
     assert_all_is_there(report)
@@ -175,7 +169,8 @@ def test_as_many_are_sold_as_there_are_and_a_replay_is_the_same_order(clusters: 
     cluster = clusters(**SHAPE, catalog_csv=catalog, extra=NO_RESTOCK).start()
     wishes = [Wish(f"racer-{number}", (("Fox", 1),)) for number in range(RACERS)]
     records = at_once(cluster.url(), wishes)
-    assert sorted(record.status for record in records) == [201] * UNITS + [409] * (RACERS - UNITS)
+    counts = Counter((record.status, record.fault) for record in records)
+    assert counts == {(201, ""): UNITS, (409, ""): RACERS - UNITS}
     stock = fetch(f"{cluster.url()}/v1/products/Fox")[1]["data"]["quantity"]
     assert stock == 0
 

@@ -142,10 +142,11 @@ class Mischief:
     # The network
 
     def _cut(self, random: Random) -> None:
-        """One direction between two nodes, or everything to or from one."""
+        """Between a node and another, all others, or all replicas (so that clients still reach a leader that is alone and
+        fill its log with what will never be committed); in one direction or both."""
         world, node = self._world, self._any(random).id
-        others = [other for other in (*world.processes, *world.clients) if other != node]
-        others = random.choice((others, [random.choice(others)]))
+        replicas = [other for other in world.processes if other != node]
+        others = random.choice((replicas, replicas, [*replicas, *world.clients], [random.choice(replicas)]))
         inward, outward = random.choice(((True, False), (False, True), (True, True)))
         pairs = [(other, node) for other in others if inward] + [(node, other) for other in others if outward]
         world.note(f"{node} is cut off {'from' if inward else 'to'} {', '.join(others)}")

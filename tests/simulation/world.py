@@ -1,7 +1,7 @@
 """One run: a cluster, its clients, its faults, and the checkers that watch all of it. First safety while things go wrong;
 then everything is healed, and the cluster must come to rest with every question answered.
 
-What is watched is what is promised: what goes to the disks and comes from the ledgers (`_WatchedStorage`), who leads and
+What is watched is what is promised: what goes to the disks and comes from the ledgers (`watch`), who leads and
 what is committed after each turn of a process, what clients are told.
 """
 
@@ -14,7 +14,7 @@ from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from tests.simulation.checkers import (
@@ -32,12 +32,19 @@ from tests.simulation.clock import VirtualClock
 from tests.simulation.cluster import Cluster, Process
 from tests.simulation.faults import Faults, Mischief
 from tests.simulation.network import Links
+from tests.simulation.shape import drawn_config, drawn_pace
 from tests.simulation.shoppers import Shopper
-from toystore.consensus.messages import Entry, HardState, Kind, Message
-from toystore.consensus.node import Limits, NodeConfig
-from toystore.model import CatalogRow, LoadCatalog, Order, Product, Request
-from toystore.replication.replicator import Pace
-from toystore.storage.interface import Applied, Reader, Recovered, Spool, SpoolInfo
+from tests.simulation.watch import (
+    FailuresObserver,
+    WatchedStorage,
+    everything,
+    holds_on_disk,
+    named_on_disk,
+    renames,
+)
+from toystore.consensus.messages import Entry, Message
+from toystore.model import CatalogRow, LoadCatalog, Request
+from toystore.storage.interface import Applied, SpoolInfo
 from toystore.storage.memory import MemoryStorage, Work
 
 CATALOG = tuple(CatalogRow(name, 1_000 + number, 60) for number, name in enumerate(("Tux", "Fox", "Lego", "Whale")))
@@ -67,8 +74,8 @@ class World(Cluster):
         super().__init__(
             voters,
             random.randint(0, 2),
-            config=_drawn_config(random),
-            pace=_drawn_pace(random),
+            config=drawn_config(random),
+            pace=drawn_pace(random),
             fate=self.links.fate,
             streams=self._stream,
         )
@@ -143,7 +150,7 @@ class World(Cluster):
     # Watching
 
     def open_storage(self, process: Process) -> MemoryStorage:
-        return _WatchedStorage(self, process)
+        return WatchedStorage(self, process)
 
     def started(self, process: Process) -> None:
         node = process.replica.node
@@ -176,15 +183,15 @@ class World(Cluster):
         during = process.replica.term()
         if self.check(self._committed.committed, process.id, index, term, during):
             self.tally["commits"] += 1
-            self.tally["renames"] += _renames(process, index)
-            holders = [voter.id for voter in self.voters if _holds(voter, index, term) or self._has_forgotten(voter)]
+            self.tally["renames"] += renames(process, index)
+            holders = [voter.id for voter in self.voters if holds_on_disk(voter, index, term) or self._has_forgotten(voter)]
             self.check(self._durable.committed, index, holders)
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
 
     def _has_forgotten(self, process: Process) -> bool:
         """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
         uuid = self.forgetful.get(process.id)
-        if uuid is not None and uuid != process.disk.uuid and _named(process):
+        if uuid is not None and uuid != process.disk.uuid and named_on_disk(process):
             del self.forgetful[process.id]
             uuid = None
         return uuid is not None
@@ -227,14 +234,11 @@ class World(Cluster):
             reason = process.failure.getTraceback() if process.failure else "?"
             self.violate(f"{process.id} has ended itself: {reason}")
 
-    def log_event(self, event: LogEvent) -> None:
+    def log_failure(self, failure: Failure) -> None:
         """Nothing may go wrong unnoticed: a failure in the program's own log is a failure of the run."""
-        failure = event.get("log_failure")
-        if failure is not None and not self._expected(failure):
+        expected = self.failing_disk is not None and not self.failing_disk.disk.uuid
+        if not expected:
             self.violate(f"a failure was logged: {failure.getTraceback()}")
-
-    def _expected(self, failure: Failure) -> bool:
-        return self.failing_disk is not None and not self.failing_disk.disk.uuid
 
     # What mischief does
 
@@ -263,7 +267,7 @@ class World(Cluster):
 
     def may_forget(self, process: Process) -> bool:
         """See `faults`: what a disk may forget."""
-        return self.failing_disk is None and all(map(_named, self.voters))
+        return self.failing_disk is None and all(map(named_on_disk, self.voters))
 
     def all_is_well(self) -> bool:
         leader = self.leader()
@@ -280,11 +284,12 @@ class World(Cluster):
 
     def play(self) -> None:
         """Raises `Failed`."""
-        globalLogPublisher.addObserver(self.log_event)
+        observer = FailuresObserver(self.log_failure)
+        globalLogPublisher.addObserver(observer)
         try:
             self._play()
         finally:
-            globalLogPublisher.removeObserver(self.log_event)
+            globalLogPublisher.removeObserver(observer)
 
     def _play(self) -> None:
         self.note(f"{len(self.voters)} voters, {len(self.config.learners)} learners; {self.faults}")
@@ -364,7 +369,7 @@ class World(Cluster):
         for process in self.processes.values():
             index = process.replica.node.log.applied
             process.replica.state_hash(index).addCallback(partial(hashes.__setitem__, process.id))
-            process.replica.read(_everything).addCallback(lambda read: states.append(read[0]))
+            process.replica.read(everything).addCallback(lambda read: states.append(read[0]))
         self._advance(lambda: len(states) == len(hashes) == len(self.processes), 1.0)
         if len(set(hashes.values())) != 1:
             self.violate(f"the states differ: {hashes}")
@@ -375,84 +380,3 @@ class World(Cluster):
         if self.violation:
             raise self._failed(self.violation)
         self.note(f"at rest, {len(orders)} orders, state {hashes[self.voters[0].id][:16]}")
-
-
-class _WatchedStorage(MemoryStorage):
-    """The storage of a process, with the world looking on."""
-
-    def __init__(self, world: World, process: Process) -> None:
-        super().__init__(process.disk, process.clock)
-        self._world, self._process = world, process
-
-    def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
-        if entries:
-            self._world.saving(self._process, entries)
-        saved = super().save(hard_state, entries)
-        return saved if hard_state is None else saved.addCallback(self._voted)
-
-    def _voted(self, _: None) -> None:
-        self._world.mischief.voted(self._process)
-
-    def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
-        return super().apply(entries).addCallback(self._applied)
-
-    def _applied(self, rows: list[Applied]) -> list[Applied]:
-        self._world.applied(self._process, rows)
-        return rows
-
-    def install(self, info: SpoolInfo, spool: Spool) -> Deferred[Recovered]:
-        def installed(found: Recovered) -> Recovered:
-            self._world.installed(self._process, info)
-            return found
-
-        return super().install(info, spool).addCallback(installed)
-
-    def renew_uuid(self) -> Deferred[str]:
-        self._world.tally["renewals"] += 1
-        self._world.note(f"{self._process.id} takes a new uuid")
-        return super().renew_uuid()
-
-
-def _holds(process: Process, index: int, term: int) -> bool:
-    """Is the entry on its disk?"""
-    state = process.disk.state
-    if index <= state.base_index:
-        return True
-    return index <= state.last_index() and state.entries[index - state.base_index - 1].term == term
-
-
-def _renames(process: Process, index: int) -> bool:
-    """Is this a MEMBERS entry, and not the founding one?"""
-    log = process.replica.node.log
-    return 1 < index > log.base_index and log.entry(index).kind is Kind.MEMBERS
-
-
-def _named(process: Process) -> bool:
-    """Does what is synced on its disk name its storage?"""
-    member = process.disk.state.synced_head.members.get(process.id)
-    return member is not None and member.uuid == process.disk.uuid
-
-
-def _everything(reader: Reader) -> tuple[list[Order], list[Product]]:
-    return reader.orders_from(0, 1_000_000), reader.products(0, 1_000)
-
-
-def _drawn_config(random: Random) -> NodeConfig:
-    limits = Limits(
-        append_entries=random.choice((2, 8, 64)),
-        append_bytes=random.choice((500, 4_000, 100_000)),
-        window=random.choice((1, 2, 4)),
-        uncommitted_bytes=random.choice((2_000, 20_000, 1_000_000)),
-        apply_entries=random.choice((1, 7, 1024)),
-    )
-    return NodeConfig(
-        "", (), election_ticks=random.choice(((8, 12), (12, 24), (15, 30))), heartbeat_ticks=3, resend_ticks=8,
-        hand_over_ticks=random.choice((None, None, 60)), limits=limits,
-    )  # fmt: skip
-
-
-def _drawn_pace(random: Random) -> Pace:
-    return Pace(
-        tick=0.02, retry_full=0.2, keep_entries=random.choice((4, 16, 64)), keep_bytes=1_000_000,
-        snapshot_chunk=random.choice((700, 4_000, 100_000)),
-    )  # fmt: skip

@@ -11,15 +11,13 @@ from typing import Any
 from attrs import frozen
 from treq.client import HTTPClient
 from treq.testing import RequestTraversalAgent
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
-from twisted.web.iweb import IBodyProducer
 from twisted.web.resource import IResource
-from zope.interface import implementer
 
 from tests.support.replica import TOYS
 from tests.support.services import FakeCatalogService, FakeLedger, FakeOrderService
+from toystore.web.client import Body
 from toystore.frontend.balance import Balance
 from toystore.frontend.cache import Cache
 from toystore.frontend.leader import LeaderClient
@@ -39,9 +37,7 @@ def advance(clock: Clock, seconds: float) -> None:
 class Front:
     """Three order replicas, of which the third leads, `catalogs` catalogs, and a storefront that has started."""
 
-    def __init__(
-        self, *, rows: Sequence[CatalogRow] = TOYS, catalogs: int = 2, cache_size: int = 5, **leader: Any
-    ) -> None:
+    def __init__(self, *, rows: Sequence[CatalogRow] = TOYS, catalogs: int = 2, cache_size: int = 5, **leader: Any) -> None:
         self.clock = Clock()
         self.ledger = FakeLedger(rows)
         self.orders = [FakeOrderService(f"order-{i}", self.ledger, self.clock) for i in (1, 2, 3)]
@@ -72,31 +68,6 @@ class Front:
                 catalog.beat()
 
 
-@implementer(IBodyProducer)
-@frozen
-class Bytes:
-    """A body written in one go; treq's own producer needs a reactor."""
-
-    body: bytes
-
-    @property
-    def length(self) -> int:
-        return len(self.body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802
-        consumer.write(self.body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:  # noqa: N802
-        """All has been written already."""
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        """All has been written already."""
-
-    def stopProducing(self) -> None:  # noqa: N802
-        """All has been written already."""
-
-
 @frozen
 class Got:
     status: int
@@ -125,7 +96,7 @@ class Customer:
         seconds: float = 0.0,
     ) -> Got:
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        data = Bytes(text) if text else None
+        data = Body(text) if text else None
         answers: list[Any] = []
         asked = self._client.request(
             method, "http://shop.test" + path, data=data, headers=dict(headers or {}), allow_redirects=False

@@ -16,8 +16,7 @@ from toystore.catalog.forward import Forwarder
 from toystore.catalog.routes import CatalogRoutes
 from toystore.ops.health import Health, NodeFacts
 from toystore.orders.routes import OrderRoutes
-from toystore.web.body import Bytes
-from toystore.web.client import HttpCatalogService, HttpOrderService, Reached, _Collector
+from toystore.web.client import Body, HttpCatalogService, HttpOrderService, Reached, _Collector
 
 T = TypeVar("T")
 
@@ -28,7 +27,7 @@ class Asked:
     agent: RequestTraversalAgent
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> Reached:
-        producer = None if body is None else Bytes(body)
+        producer = None if body is None else Body(body)
         asked = self.agent.request(method.encode(), f"http://node{path}".encode(), Headers(), producer)
         self.agent.flush()
         response = asked.result

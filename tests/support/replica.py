@@ -51,8 +51,7 @@ class FakeReplica:
     def commit(self, *requests: Request) -> list[Answer]:
         """Put these into the log and apply them, as one batch."""
         entries = [
-            Entry(self._applied + 1 + i, 1, Kind.COMMAND, encode_entry(1000, request))
-            for i, request in enumerate(requests)
+            Entry(self._applied + 1 + i, 1, Kind.COMMAND, encode_entry(1000, request)) for i, request in enumerate(requests)
         ]
         self.storage.save(None, entries)
         batch = now(self.storage.apply(entries))

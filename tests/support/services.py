@@ -60,8 +60,9 @@ class FakeLedger:
 class FakeOrderService:
     """One order replica; it leads where `leads`. Each switch says what happens to a call that finds it set:
 
-    `unreachable`: nothing arrives; `loses_requests`: it leaves, and is lost; `loses_answers`: it is carried out, and its
-    answer lost; `hangs`: it waits, until `wake`; `full`: turned away; `unsure`: carried out, and said to be unsure.
+    `unreachable`: nothing arrives; `loses_requests`: it leaves, and is lost; `loses_answers`: it is carried out, and
+    its answer is lost; `hangs`: it waits, until `wake`; `full`: turned away; `unsure`: carried out, and said to be
+    unsure.
     """
 
     node: str

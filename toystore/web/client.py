@@ -81,7 +81,7 @@ class Reached:
 
 @implementer(IBodyProducer)
 @define
-class _Body:
+class Body:
     """A body written in one go; `started` tells whether a byte of the request may have left."""
 
     data: bytes
@@ -149,14 +149,14 @@ class Calls:
         return self.send(b"GET", path, None)
 
     def post(self, path: str, body: bytes) -> Deferred[Reached]:
-        return self.send(b"POST", path, _Body(body))
+        return self.send(b"POST", path, Body(body))
 
-    def send(self, method: bytes, path: str, body: _Body | None) -> Deferred[Reached]:
+    def send(self, method: bytes, path: str, body: Body | None) -> Deferred[Reached]:
         """Fails with Unreachable or Broken, and with nothing else: also when cancelled."""
         exchange = Deferred.fromCoroutine(self._exchange(method, path, body))
         return exchange.addTimeout(self.timeout, self.clock)
 
-    async def _exchange(self, method: bytes, path: str, body: _Body | None) -> Reached:
+    async def _exchange(self, method: bytes, path: str, body: Body | None) -> Reached:
         return await self.read(await self.open(method, path, body))
 
     async def read(self, response: IResponse) -> Reached:
@@ -170,7 +170,7 @@ class Calls:
         except Exception as error:
             raise Broken(f"{self.url}: the answer broke off: {error!r}") from error
 
-    async def open(self, method: bytes, path: str, body: _Body | None = None) -> IResponse:
+    async def open(self, method: bytes, path: str, body: Body | None = None) -> IResponse:
         """The response once its headers have come. Raises Unreachable or Broken."""
         headers = Headers({b"Content-Type": [b"application/json"]} if body else {})
         try:

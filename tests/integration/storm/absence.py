@@ -70,20 +70,19 @@ class Absence:
 def absence(cluster: Cluster, orders: int, clients: int = 8) -> Absence:
     """Take a follower away, place `orders`, bring it back while customers buy."""
     storming = Storming(cluster)
-    leader, away = cluster.leader(), storming.find("follower")
-    place(cluster, leader, KNOWN)
+    place(cluster, KNOWN)
     storming.settle()
-    storming.tell("kill", away)
+    storming.tell("kill", away := storming.find("follower"))
     began = time.monotonic()
-    place(cluster, leader, orders)
+    place(cluster, orders)
     cancelled = sorted(random.Random(1).sample(range(KNOWN), 50))
-    submit(cluster, leader, [CancelOrder(number) for number in cancelled])
+    submit(cluster, [CancelOrder(number) for number in cancelled])
     placing = time.monotonic() - began
 
     crowd = Crowd(cluster.url(), clients, BASKET, rate=100).start()
     time.sleep(2.0)
     before = len(crowd.records)
-    memory = _Watch(cluster, leader)
+    memory = _Watch(cluster, leader := cluster.leader())
     came = time.monotonic()
     storming.tell("start", away)
     goal = cluster.node(leader)["commit_index"]
@@ -109,23 +108,30 @@ def absence(cluster: Cluster, orders: int, clients: int = 8) -> Absence:
     )
 
 
-def place(cluster: Cluster, leader: str, orders: int) -> None:
+def place(cluster: Cluster, orders: int) -> None:
     """As front ends do: batches straight to the leader."""
     for start in range(0, orders, BATCH):
         commands: list[Command] = [
             PlaceOrder("buy", (Line(BASKET.plenty[number % 4], 1 + number % 9),), f"away-{next(_ids)}")
             for number in range(start, min(start + BATCH, orders))
         ]
-        submit(cluster, leader, commands)
+        submit(cluster, commands)
 
 
-def submit(cluster: Cluster, leader: str, commands: list[Command]) -> None:
-    """Carry them out, all of them."""
+def submit(cluster: Cluster, commands: list[Command]) -> None:
+    """Carry them out, all of them, whoever leads: the same requests may be sent again."""
     requests = [Request(f"request-{next(_ids)}", command) for command in commands]
     body = encode_batch(cluster.config.cluster.name, "front-1", requests)
-    with urllib.request.urlopen(f"{cluster.node_url(leader)}/ledger", body, timeout=30) as answer:
-        results = decode_results(answer.read()).results
-    assert all(isinstance(result, Answer) for result in results), results
+
+    def sent() -> bool:
+        try:
+            with urllib.request.urlopen(f"{cluster.node_url(cluster.leader())}/ledger", body, timeout=10) as answer:
+                results = decode_results(answer.read()).results
+        except OSError:
+            return False
+        return all(isinstance(result, Answer) for result in results)
+
+    cluster.until(sent, 30.0, "a leader that carries a batch out")
 
 
 class _Watch:

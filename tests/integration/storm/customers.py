@@ -76,8 +76,8 @@ class Connection:
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
-            fault = "timeout" if isinstance(error, TimeoutError) else "reset"
-            return Record(wish, start, time.monotonic(), 0, fault=fault)
+            kind = "timeout" if isinstance(error, TimeoutError) else "reset"
+            return Record(wish, start, time.monotonic(), 0, fault=f"{kind}: {error!r}")
         end = time.monotonic()
         order = json.loads(content)["data"] if answer.status in (200, 201) else None
         fault = "" if answer.status < 500 else content.decode("utf-8", "replace")

@@ -1,0 +1,90 @@
+"""Where the world looks on: at what goes to the disks and comes from the ledgers, at the program's own log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.simulation.cluster import Process
+from toystore.consensus.messages import Entry, HardState, Kind
+from toystore.model import Order, Product
+from toystore.storage.interface import Applied, Reader, Recovered, Spool, SpoolInfo
+from toystore.storage.memory import MemoryStorage
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+@implementer(ILogObserver)
+class FailuresObserver:
+    def __init__(self, tell: Callable[[Failure], None]) -> None:
+        self._tell = tell
+
+    def __call__(self, event: LogEvent) -> None:
+        if "log_failure" in event:
+            self._tell(event["log_failure"])
+
+
+class WatchedStorage(MemoryStorage):
+    """The storage of a process, with the world looking on."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        super().__init__(process.disk, process.clock)
+        self._world, self._process = world, process
+
+    def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
+        if entries:
+            self._world.saving(self._process, entries)
+        saved = super().save(hard_state, entries)
+        return saved if hard_state is None else saved.addCallback(self._voted)
+
+    def _voted(self, _: None) -> None:
+        self._world.mischief.voted(self._process)
+
+    def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
+        return super().apply(entries).addCallback(self._applied)
+
+    def _applied(self, rows: list[Applied]) -> list[Applied]:
+        self._world.applied(self._process, rows)
+        return rows
+
+    def install(self, info: SpoolInfo, spool: Spool) -> Deferred[Recovered]:
+        def installed(found: Recovered) -> Recovered:
+            self._world.installed(self._process, info)
+            return found
+
+        return super().install(info, spool).addCallback(installed)
+
+    def renew_uuid(self) -> Deferred[str]:
+        self._world.tally["renewals"] += 1
+        self._world.note(f"{self._process.id} takes a new uuid")
+        return super().renew_uuid()
+
+
+def holds_on_disk(process: Process, index: int, term: int) -> bool:
+    """Is the entry on its disk?"""
+    state = process.disk.state
+    if index <= state.base_index:
+        return True
+    return index <= state.last_index() and state.entries[index - state.base_index - 1].term == term
+
+
+def renames(process: Process, index: int) -> bool:
+    """Is this a MEMBERS entry, and not the founding one?"""
+    log = process.replica.node.log
+    return 1 < index > log.base_index and log.entry(index).kind is Kind.MEMBERS
+
+
+def named_on_disk(process: Process) -> bool:
+    """Does what is synced on its disk name its storage?"""
+    member = process.disk.state.synced_head.members.get(process.id)
+    return member is not None and member.uuid == process.disk.uuid
+
+
+def everything(reader: Reader) -> tuple[list[Order], list[Product]]:
+    return reader.orders_from(0, 1_000_000), reader.products(0, 1_000)
