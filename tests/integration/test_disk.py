@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,16 +13,8 @@ import pytest
 
 from tests.integration.clusters import Clusters, fetch
 from tests.integration.storm import disk
+from tests.integration.storm.needs import need
 from tests.integration.storm.trace import Call, read_trace, synced_before
-
-CI = os.environ.get("CI", "").lower() in ("true", "1")
-
-
-def need(program: str | None, what: str) -> None:
-    """Skip where the machine lacks it; where everything must be run, that is a failure."""
-    if program is None:
-        (pytest.fail if CI else pytest.skip)(f"needs {what}")
-
 
 # The disk that forgets
 
@@ -66,7 +57,7 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need(disk.compiler(), "a C compiler")
+    need(*disk.COMPILERS)
     return disk.build(tmp_path_factory.mktemp("shim"))
 
 
@@ -158,9 +149,9 @@ def test_only_a_sync_between_write_and_answer_counts(sync: str, synced: bool) ->
 
 @pytest.mark.fault(11)
 def test_a_buy_is_on_the_disks_of_a_majority_before_it_is_answered(clusters: Clusters, tmp_path: Path) -> None:
-    """As the kernel saw it: in at least two replicas, the entry was written to the database's log and the
-    sync of that had ended before the leader's answer left it; and no follower that had not synced said yes."""
-    need(shutil.which("strace"), "strace")
+    """As the kernel saw it: in at least two replicas, the entry was written to the database's log and the sync of that
+    had ended before the leader's answer left it."""
+    need("strace")
     cluster = clusters(orders=3, catalogs=1, dialects=("v1",))
     calls = "trace=pwrite64,fsync,fdatasync,recvfrom,read,sendto,write,writev,sendmsg"
     prefixes = [

@@ -349,7 +349,7 @@ class Replicator:
     async def _install(self, info: SpoolInfo, spool: Spool, waiter: Deferred[str]) -> None:
         """Nothing else is under way. Tells `waiter` why it could not be done, or ""."""
         refused = ""
-        if info.meta.index <= self.node.log.commit:
+        if not self.node.lacks(info.meta):
             refused = "the log has caught up meanwhile"
         else:
             try:

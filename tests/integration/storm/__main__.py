@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,7 +46,7 @@ def main(
     prefix: tuple[str, ...],
     catalogs: int,
     output: str,
-    **plan: float,
+    **plan: Any,
 ) -> None:
     """Customers buy, each request sent once, while nodes are killed and paused. Then every order is judged."""
     blows = [] if kill == "none" else [Blow("kill", kill, down)]
@@ -57,7 +58,7 @@ def main(
     cluster = Cluster(write_storm_config(home / "storm.toml", catalogs=catalogs), home / "data")
     try:
         cluster.start(*options)
-        report = ride(cluster, Plan(blows=tuple(blows), **plan), click.echo)  # type: ignore[arg-type]
+        report = ride(cluster, Plan(blows=tuple(blows), **plan), lambda blow: click.echo(blow, err=True))
     finally:
         cluster.close()
     click.echo(report.text() if output == "text" else report.json())

@@ -1,8 +1,12 @@
-"""A replica that was away for longer than the log is kept, and what its return costs."""
+"""A replica that was away for longer than the log is kept, and what its return costs.
+
+`python -m tests.integration.storm.absence --orders 50000` shows it on a new cluster of this machine.
+"""
 
 from __future__ import annotations
 
 import random
+import tempfile
 import threading
 import time
 import urllib.request
@@ -15,7 +19,7 @@ from attrs import frozen
 from tests.integration.clusters import Cluster
 from tests.integration.storm.blows import Storming
 from tests.integration.storm.customers import Crowd
-from tests.integration.storm.storm import BASKET
+from tests.integration.storm.storm import BASKET, write_storm_config
 from toystore.model import CancelOrder, Command, Line, PlaceOrder, Request
 from toystore.replication.interface import Answer
 from toystore.web.codec import decode_results, encode_batch
@@ -161,10 +165,6 @@ class _Watch:
 @click.option("--orders", type=int, default=50_000, show_default=True)
 def main(orders: int) -> None:
     """A replica is away for so many orders, and comes back."""
-    import tempfile
-
-    from tests.integration.storm.storm import write_storm_config
-
     with tempfile.TemporaryDirectory(prefix="toystore-absence-") as home:
         cluster = Cluster(write_storm_config(Path(home) / "storm.toml"), Path(home) / "data")
         try:

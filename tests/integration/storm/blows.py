@@ -57,9 +57,13 @@ class Storming:
             return
         node = self.find(blow.whom)
         self.tell(blow.verb, node)
-        self.dealt.append(f"{blow.verb} {node}")
+        self._note(f"{blow.verb} {node}")
         time.sleep(blow.seconds)
         self.tell("start" if blow.verb == "kill" else "resume", node)
+
+    def _note(self, dealt: str) -> None:
+        self.dealt.append(dealt)
+        self.say(dealt)
 
     def find(self, whom: str) -> str:
         """The name of the node that is meant now."""
@@ -89,7 +93,7 @@ class Storming:
         for process in processes:
             if alive(process):
                 os.kill(process, signal.SIGKILL)
-        self.dealt.append("kill all")
+        self._note("kill all")
         self.cluster.wait()
         self.cluster.until(lambda: not any(map(alive, processes)), 5.0, "the end of all processes")
         time.sleep(seconds)

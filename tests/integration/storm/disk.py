@@ -10,15 +10,14 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "forgetful.c"
 
 
-def compiler() -> str | None:
-    """The C compiler of this machine, None where it has none."""
-    return shutil.which("gcc") or shutil.which("cc")
+COMPILERS = ("gcc", "cc")
 
 
 def build(directory: Path) -> Path:
-    """Compile the shim (see forgetful.c) into `directory`. Raises CalledProcessError."""
+    """Compile the shim (see forgetful.c) into `directory`. Raises CalledProcessError, and OSError without a compiler."""
     shim = directory.resolve() / "forgetful.so"
-    command = [compiler() or "cc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
+    compiler = next(filter(shutil.which, COMPILERS), COMPILERS[0])
+    command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([*command, "-o", str(shim), str(SOURCE), "-lpthread"], check=True)
     return shim
 
