@@ -3,7 +3,9 @@
     python benchmarks/ledger_memory.py [--orders 1000000] [--batch 200] [--directory DIR]
 
 Prints orders a second, and the resident memory of the process after the first tenth and at the end. Exit code 1 where
-it grew by more than 20 MB between the two.
+it grew by more than 40 MB between the two: an order takes 200 bytes on disk and more in memory, so that keeping even the
+bare rows of 900,000 would take 180 MB, while the tables of remembered request ids, rebuilt now and then, leave gaps of
+up to 20 MB in the heap, which come once and stay.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ T = TypeVar("T")
 
 PRODUCTS = 10
 KEPT_ENTRIES = 10_000
-ALLOWED_GROWTH_MB = 20
+ALLOWED_GROWTH_MB = 40
 
 
 def now(result: Deferred[T]) -> T:

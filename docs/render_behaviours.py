@@ -82,7 +82,7 @@ def _plain(text: str) -> str:
 
 
 def _tests(names: list[str]) -> str:
-    return ", ".join(f"``{name}``" for name in names) or "–"
+    return ", ".join(f"``{name}``" for name in names) or "none"
 
 
 def render() -> str:

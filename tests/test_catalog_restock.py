@@ -71,9 +71,7 @@ def advance(clock: Clock, seconds: float) -> None:
 
 
 @pytest.mark.row("R1")
-def test_the_first_is_at_start_and_then_every_ten_seconds(
-    replica: FakeReplica, clock: Clock, logged: list[str]
-) -> None:
+def test_the_first_is_at_start_and_then_every_ten_seconds(replica: FakeReplica, clock: Clock, logged: list[str]) -> None:
     Catalog(replica, clock).restock.start()
     assert quantity(replica, "Barbie") == 100
     assert logged == ["Restocking Barbie"]

@@ -67,12 +67,8 @@ def faults_of(load: Load, text: str) -> list[str]:
 
 def test_the_packaged_config_is_valid() -> None:
     config = load_config(default_config_path())
-    assert [node.name for node in config.nodes] == [
-        *("order-1", "order-2", "order-3", "catalog-1", "catalog-2", "front-1")
-    ]
-    assert [node.url.rsplit(":", 1)[1] for node in config.nodes] == [
-        *("12502", "12504", "12505", "12501", "12506", "12510")
-    ]
+    assert [node.name for node in config.nodes] == [*("order-1", "order-2", "order-3", "catalog-1", "catalog-2", "front-1")]
+    assert [node.url.rsplit(":", 1)[1] for node in config.nodes] == [*("12502", "12504", "12505", "12501", "12506", "12510")]
     assert [(p.dialect, parse_listen(p.listen).port) for p in config.front(1).publics] == [
         ("v1", 8080),
         ("toys", 12503),

@@ -59,9 +59,7 @@ def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]
 
 COMMANDS: dict[str, st.SearchStrategy[Command]] = {
     "load_catalog": st.builds(LoadCatalog, some(st.builds(CatalogRow, TEXT, WHOLE, WHOLE, st.none() | WHOLE, TEXT))),
-    "put_product": st.builds(
-        PutProduct, TEXT, st.none() | WHOLE, st.none() | TEXT, st.none() | WHOLE, st.none() | WHOLE
-    ),
+    "put_product": st.builds(PutProduct, TEXT, st.none() | WHOLE, st.none() | TEXT, st.none() | WHOLE, st.none() | WHOLE),
     "set_price": st.builds(SetPrice, TEXT, WHOLE),
     "adjust_stock": st.builds(AdjustStock, TEXT, WHOLE, st.booleans()),
     "restock_empty": st.builds(RestockEmpty, WHOLE, WHOLE),

@@ -263,6 +263,21 @@ def test_503_after_two_seconds_while_no_replica_can_be_reached() -> None:
     assert cluster.placed() == []
 
 
+def test_what_may_have_been_carried_out_is_not_given_up_while_nobody_can_be_reached() -> None:
+    cluster = Cluster()
+    cluster[3].loses_answers = True
+    cluster.buy("a")
+    for node in cluster.nodes:
+        node.unreachable = True
+    advance(cluster.clock, 5.0)
+    assert not cluster.results
+    for node in cluster.nodes:
+        node.unreachable = node.loses_answers = False
+    advance(cluster.clock, 0.2)
+    assert isinstance(cluster.results["a"], Done)
+    assert cluster.placed() == ["a"]
+
+
 def test_503_at_the_deadline_where_every_attempt_was_turned_away() -> None:
     cluster = Cluster()
     cluster[3].full = True

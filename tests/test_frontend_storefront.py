@@ -316,6 +316,16 @@ def test_a_change_of_the_catalog_is_seen_at_once() -> None:
     assert result(front.look_up()).value.price == 1
 
 
+def test_a_change_of_the_catalog_is_not_read_as_it_was_also_without_a_cache() -> None:
+    front = Front(cache_size=0, catalogs=1)
+    front.catalogs[0].lags = True
+    result(ensureDeferred(front.store.change(SetPrice("Fox", 1), "r")))
+    late: list[Any] = []
+    front.look_up().addBoth(late.append)
+    advance(front.clock, 1.0)
+    assert late[0].check(CatalogIsBehind)
+
+
 # How it goes
 
 

@@ -35,9 +35,7 @@ def test_one_line_an_event_from_info_up(capsys: pytest.CaptureFixture[str]) -> N
     ]
 
 
-def test_the_level_by_argument_or_environment(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_level_by_argument_or_environment(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(capsys, log_observer("n", "debug")).count("\n") == 3
     monkeypatch.setenv("TOYSTORE_LOG", "warn")
     assert told(capsys, log_observer("n")).count("\n") == 1

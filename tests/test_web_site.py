@@ -122,9 +122,7 @@ def test_a_long_body_is_refused_before_it_is_read(shop: Shop) -> None:
 
 
 def test_no_100_continue_for_a_body_that_is_too_long(shop: Shop) -> None:
-    answer = shop.connect().send(
-        b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n"
-    )
+    answer = shop.connect().send(b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
@@ -143,9 +141,7 @@ def test_a_short_chunked_body(shop: Shop) -> None:
     assert read(shop.connect().send(head + b"1\r\n4\r\n1\r\n2\r\n0\r\n\r\n")) == (200, 42)
 
 
-@pytest.mark.parametrize(
-    "start", [b"P", b"POST /echo HTTP/1.1\r\n", b"POST /hot HTTP/1.1\r\nContent-Length: 10\r\n\r\n"]
-)
+@pytest.mark.parametrize("start", [b"P", b"POST /echo HTTP/1.1\r\n", b"POST /hot HTTP/1.1\r\nContent-Length: 10\r\n\r\n"])
 def test_a_request_must_arrive_in_time_however_slowly_its_bytes_come(shop: Shop, start: bytes) -> None:
     connection = shop.connect()
     connection.send(start)

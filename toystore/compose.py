@@ -47,8 +47,8 @@ from toystore.orders.routes import MAX_BODY, OrderRoutes
 from toystore.orders.seed import Seed
 from toystore.replication.replicator import ModeMismatch, Pace, Replicator
 from toystore.replication.transport import HttpTransport
-from toystore.storage.interface import StorageError
 from toystore.storage.database import DataDirInUse
+from toystore.storage.interface import StorageError
 from toystore.storage.sqlite import SqliteStorage
 from toystore.web import peer
 from toystore.web.answers import ErrorShape
@@ -150,6 +150,8 @@ def run_role(role: Callable[[Config, int, Any], Daemon], options: RoleOptions) -
     reactor.seconds = time.monotonic  # type: ignore[method-assign]  # timers must not follow the wall clock
     try:
         config = options.read_config()
+        for warning in config.warnings:
+            print(warning, file=sys.stderr)  # noqa: T201  # before there is a log
         return role(config, options.node_id, reactor)
     except (ConfigError, ValueError) as error:
         print(error, file=sys.stderr)  # noqa: T201  # before there is a log
@@ -195,9 +197,7 @@ class _Replica:
         facts = NodeFacts(node.name, role, config.cluster.name, config.cluster.election, os.getpid())
         self.health = Health(self.replicator, facts, reactor)
 
-    def site(
-        self, routes: OrderRoutes | CatalogRoutes, errors: ErrorShape, reactor: Any
-    ) -> tuple[str, LimitedSite]:
+    def site(self, routes: OrderRoutes | CatalogRoutes, errors: ErrorShape, reactor: Any) -> tuple[str, LimitedSite]:
         root = routes.resource().add("POST", peer.PATH, peer.peer_route(self.transport))
         return self.node.listen, make_site(root, reactor, errors=errors, max_body=MAX_BODY, log=_log)
 
@@ -220,14 +220,9 @@ def node_config(config: Config, node: OrderNode | CatalogNode, tick: float) -> N
     )
 
 
-def order_services(
-    config: Config, nodes: Iterable[OrderNode], sender: str, reactor: Any
-) -> Mapping[str, HttpOrderService]:
+def order_services(config: Config, nodes: Iterable[OrderNode], sender: str, reactor: Any) -> Mapping[str, HttpOrderService]:
     agent = make_agent(reactor)
-    return {
-        node.name: HttpOrderService(node.name, node.url, agent, reactor, config.cluster.name, sender)
-        for node in nodes
-    }
+    return {node.name: HttpOrderService(node.name, node.url, agent, reactor, config.cluster.name, sender) for node in nodes}
 
 
 # The roles ----------------------------------------------------------------------------------------------------------
@@ -238,9 +233,7 @@ def order_replica(config: Config, id_: int, reactor: Any) -> Daemon:
     node = config.order(id_)
     replica = _Replica(config, node, "order", reactor)
     catalog = config.cluster.catalog_csv
-    seed = Seed(
-        replica.replicator, read_catalog(catalog, config.cluster.currency) if catalog else (), reactor
-    )
+    seed = Seed(replica.replicator, read_catalog(catalog, config.cluster.currency) if catalog else (), reactor)
 
     async def begin() -> None:
         await replica.replicator.start()
@@ -260,9 +253,7 @@ def catalog_replica(config: Config, id_: int, reactor: Any) -> Daemon:
     replica = _Replica(config, node, "catalog", reactor)
     feed = Feed(replica.replicator, reactor)
     forwarder = Forwarder(replica.replicator, order_services(config, config.orders, node.name, reactor))
-    restock = Restock(
-        replica.replicator, forwarder.submit, config.restock.to, config.restock.every, reactor, new_id
-    )
+    restock = Restock(replica.replicator, forwarder.submit, config.restock.to, config.restock.every, reactor, new_id)
 
     async def begin() -> None:
         await replica.replicator.start()
@@ -308,11 +299,7 @@ def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
     for other in node.publics:
         if other.dialect not in DIALECTS:
             known = ", ".join(DIALECTS)
-            raise ConfigError(
-                f"{config.path}: {node.name}: this version speaks {known}, not {other.dialect!r}"
-            )
+            raise ConfigError(f"{config.path}: {node.name}: this version speaks {known}, not {other.dialect!r}")
         dialect = make_dialect(other.dialect, storefront, config.cluster.currency, new_id, other.options)
-        listeners.append(
-            (other.listen, make_site(dialect.resource(), reactor, errors=dialect.errors, log=_log))
-        )
+        listeners.append((other.listen, make_site(dialect.resource(), reactor, errors=dialect.errors, log=_log)))
     return Daemon(node.name, reactor, begin, end, listeners, close_first=True)

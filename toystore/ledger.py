@@ -303,9 +303,7 @@ class _Entry:
             number = self.view.highest_product_number() + 1
             if number > BOUND:
                 return _refused(Refusal.LIMIT, f"the number of {command.name!r} would exceed {BOUND}")
-            new = Product(
-                command.name, number, command.price, command.quantity or 0, command.topic or "", self.index, 0
-            )
+            new = Product(command.name, number, command.price, command.quantity or 0, command.topic or "", self.index, 0)
         else:
             if command.quantity is not None and command.expected_version is None:
                 detail = f"{command.name!r} exists: its stock is set only with the version that is expected"
@@ -346,9 +344,7 @@ class _Entry:
         if fault:
             return _refused(Refusal.LIMIT, fault)
         products = [evolve(p, quantity=command.to, version=self.index) for p in self.view.products_at_zero()]
-        changes = [
-            self._change("restock_empty", i, p, "quantity", p.quantity, p.quantity) for i, p in enumerate(products)
-        ]
+        changes = [self._change("restock_empty", i, p, "quantity", p.quantity, p.quantity) for i, p in enumerate(products)]
         effects: list[Effect] = [*map(SaveProduct, products), *changes, SetLastRestock(self.index)]
         return Done(self.index, None, tuple(products)), effects
 

@@ -360,7 +360,7 @@ class TestBounds:
             network.node("3").step(
                 Append("order-1", "order-3", 1, index, index, 1, 0, (Entry(index + 1, 1, Kind.COMMAND, b""),))
             )
-            assert len(network.node("3")._early) <= 2
+            assert len(network.node("3").following._early) <= 2
 
     def test_early_appends_do_not_outlive_their_term(self, three: Network) -> None:
         """What an older leader sent too early may not be added behind the entries of the next one."""

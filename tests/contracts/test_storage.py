@@ -252,9 +252,7 @@ def test_an_absurd_number_is_only_an_unknown_order(world: World, log: Log) -> No
     assert result_of(world.storage.read(lambda r: (r.order(10**30), r.order(-1)))) == (None, None)
 
 
-def test_outcomes_are_forgotten_after_a_stretch_of_the_log(
-    world: World, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outcomes_are_forgotten_after_a_stretch_of_the_log(world: World, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toystore.ledger.REMEMBERED", 3)
     save_and_apply(world, [log.command(TOYS, "load"), log.buy("Fox", 1), log.buy("Fox", 1)])
     assert result_of(world.storage.read(lambda r: r.remembered("load")))

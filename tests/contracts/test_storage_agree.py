@@ -41,9 +41,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(CancelOrder, st.integers(-1, 6)),
     st.builds(AdjustStock, names, small, st.booleans()),
     st.builds(SetPrice, names, small),
-    st.builds(
-        PutProduct, names, st.none() | small, st.none() | names, st.none() | small, st.none() | st.integers(0, 9)
-    ),
+    st.builds(PutProduct, names, st.none() | small, st.none() | names, st.none() | small, st.none() | st.integers(0, 9)),
     st.builds(RestockEmpty, small, st.integers(0, 9)),
     st.just(TOYS),
 )

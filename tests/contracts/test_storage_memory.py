@@ -68,9 +68,7 @@ def test_many_calls_may_wait(disk: MemoryDisk, storage: MemoryStorage) -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_save_in_flight_is_kept_whole_or_lost(
-    disk: MemoryDisk, storage: MemoryStorage, clock: Clock, keep: bool
-) -> None:
+def test_a_save_in_flight_is_kept_whole_or_lost(disk: MemoryDisk, storage: MemoryStorage, clock: Clock, keep: bool) -> None:
     log = Log()
     first = [log.noop()]
     result_of(storage.save(HardState(1), first))

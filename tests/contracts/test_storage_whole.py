@@ -82,9 +82,7 @@ def without_log(shown: dict[str, object]) -> dict[str, object]:
 
 def test_a_snapshot_makes_an_empty_replica_the_same(world: World, receiver: World, log: Log) -> None:
     stocked(world, log)
-    save_and_apply(
-        world, [log.members("raft", a="u"), log.command(CancelOrder(1)), log.command(AdjustStock("Élan", 3))]
-    )
+    save_and_apply(world, [log.members("raft", a="u"), log.command(CancelOrder(1)), log.command(AdjustStock("Élan", 3))])
     uuid = receiver.crash().uuid
     result_of(receiver.storage.save(HardState(7, "b"), [Log().noop()]))
     transfer(world, receiver, since=0)
@@ -158,9 +156,7 @@ def test_a_reader_finds_products(world: World, log: Log) -> None:
     stocked(world, log)
 
     def names(**wanted: object) -> list[str]:
-        return [
-            p.name for p in result_of(world.storage.read(lambda r: r.products(**{"after": 0, "limit": 9} | wanted)))
-        ]
+        return [p.name for p in result_of(world.storage.read(lambda r: r.products(**{"after": 0, "limit": 9} | wanted)))]
 
     assert names() == ["Tux", "Fox", "Élan"]
     assert (names(after=1), names(limit=1), names(limit=0)) == (["Fox", "Élan"], ["Tux"], [])

@@ -17,13 +17,13 @@ from twisted.web.resource import IResource
 
 from tests.support.replica import TOYS
 from tests.support.services import FakeCatalogService, FakeLedger, FakeOrderService
-from toystore.web.client import Body
 from toystore.frontend.balance import Balance
 from toystore.frontend.cache import Cache
 from toystore.frontend.leader import LeaderClient
 from toystore.frontend.storefront import Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.model import CatalogRow, Line
+from toystore.web.client import Body
 
 
 def advance(clock: Clock, seconds: float) -> None:

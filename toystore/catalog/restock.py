@@ -74,9 +74,7 @@ class Restock:
             self._log.failure("a restock failed", failure=result)
 
     async def _restock(self) -> None:
-        (last, empty), _ = await self._replica.read(
-            lambda reader: (reader.last_restock(), bool(reader.products_at_zero()))
-        )
+        (last, empty), _ = await self._replica.read(lambda reader: (reader.last_restock(), bool(reader.products_at_zero())))
         if not empty:
             return
         try:

@@ -12,9 +12,10 @@ import random as random_module
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from attrs import Factory, evolve, frozen
+from attrs import evolve, frozen
 
 from toystore.consensus.election import RaftElection
+from toystore.consensus.following import Following
 from toystore.consensus.leadership import Leadership
 from toystore.consensus.log import Log
 from toystore.consensus.membership import decode_members
@@ -35,6 +36,9 @@ from toystore.consensus.messages import (
     TimeoutNow,
     VoteReply,
 )
+from toystore.consensus.settings import Limits, NodeConfig
+
+__all__ = ["Limits", "Node", "NodeConfig", "NotLeading", "Ready", "Role"]
 
 
 class Role(enum.Enum):
@@ -43,48 +47,6 @@ class Role(enum.Enum):
     CANDIDATE = "candidate"
     LEADER = "leader"
     LEARNER = "learner"
-
-
-@frozen
-class Limits:
-    """What bounds memory and messages; sizes in bytes of entry data plus a small overhead each."""
-
-    append_entries: int = 1024
-    append_bytes: int = 256 * 1024
-    window: int = 4
-    """Appends in flight to one follower; also how many may wait for an earlier one to arrive."""
-    uncommitted_bytes: int = 8 * 1024 * 1024
-    replies: int = 256
-    """How many messages may wait for a save; the oldest give way, as though the network had lost them."""
-    apply_entries: int = 1024
-
-
-@frozen
-class NodeConfig:
-    """`voters` and `learners` name all nodes of the cluster, in the order of their ids. Times in ticks."""
-
-    id: NodeId
-    voters: tuple[NodeId, ...]
-    learners: tuple[NodeId, ...] = ()
-    election: str = "raft"
-    election_ticks: tuple[int, int] = (30, 60)
-    heartbeat_ticks: int = 5
-    resend_ticks: int = 20
-    hand_over_ticks: int | None = None
-    """With `leader_preference = "highest"`: how long a higher id must be healthy."""
-    limits: Limits = Factory(Limits)
-
-    @property
-    def other_voters(self) -> tuple[NodeId, ...]:
-        return tuple(voter for voter in self.voters if voter != self.id)
-
-    @property
-    def peers(self) -> tuple[NodeId, ...]:
-        """Whom this node would lead."""
-        return tuple(node for node in (*self.voters, *self.learners) if node != self.id)
-
-    def rank(self, voter: NodeId) -> int:
-        return self.voters.index(voter)
 
 
 @frozen
@@ -143,16 +105,14 @@ class Node:
         if not self.members and self.log.base_index == 0 and not self.log.empty:
             self._note_founding(self.log.entry(1))
         self.now = 0
-        self.role = self._idle_role
+        self.role = self.idle_role
         self.leader: NodeId | None = None
         self.leadership: Leadership | None = None
         self.writable = True
         self.forgot = False
         self.gave_up = ""
         self.election = RaftElection(self)
-        self._heard = -config.election_ticks[1]
-        self._confirmed_at: int | None = None
-        self._early: deque[Append] = deque(maxlen=config.limits.window)
+        self.following = Following(self)
         self._urgent: list[Message] = []
         self._replies: deque[Message] = deque(maxlen=config.limits.replies)
         self._unsaved_state = False
@@ -188,7 +148,7 @@ class Node:
                 if message.term == self.hard_state.term + 1:
                     self.election.on_reply(message)
             case Append() | Heartbeat() if message.term < self.hard_state.term:
-                self._answer_stale(message)
+                self.following.answer_stale(message)
             case _:
                 self._step_in_term(message)
 
@@ -198,14 +158,8 @@ class Node:
         if message.term < self.hard_state.term:
             return
         match message:
-            case Append():
-                self._follow(message)
-                if not self._has_forgotten(message):
-                    self._on_append(message)
-            case Heartbeat():
-                self._follow(message)
-                if not self._has_forgotten(message):
-                    self._on_heartbeat(message)
+            case Append() | Heartbeat():
+                self.following.on_request(message)
             case VoteReply():
                 self.election.on_reply(message)
             case AppendReply() if self.leadership is not None:
@@ -297,6 +251,11 @@ class Node:
         self._applying = False
         self.log.applied = index
 
+    def has_forgotten(self) -> None:
+        """This disk has less than it acknowledged: it says nothing more under this uuid."""
+        self.forgot = True
+        self._replies.clear()
+
     def renewed(self, uuid: str) -> None:
         """The disk that forgot has a new uuid, and takes part again as far as that counts."""
         self.uuid, self.forgot, self._saving_since = uuid, False, None
@@ -315,7 +274,7 @@ class Node:
         self.log.restore(meta.index, meta.term)
         self.members = meta.members
         self._first_unsaved = meta.index + 1
-        self._early.clear()
+        self.following.forget_early()
 
     # The state of others' making ----------------------------------------------------------------------------------
 
@@ -330,7 +289,8 @@ class Node:
         return self.leadership
 
     @property
-    def _idle_role(self) -> Role:
+    def idle_role(self) -> Role:
+        """What it is while it neither leads nor stands for election."""
         return Role.FOLLOWER if self.id in self.config.voters else Role.LEARNER
 
     @property
@@ -351,7 +311,7 @@ class Node:
     @property
     def hears_leader(self) -> bool:
         """A leader that a quorum follows was heard of within the shortest election timeout."""
-        heard = self._heard if self.leadership is None else self.leadership.last_quorum()
+        heard = self.following.heard if self.leadership is None else self.leadership.last_quorum()
         return self.now - heard < self.config.election_ticks[0]
 
     @property
@@ -359,7 +319,8 @@ class Node:
         """Ticks since a leader confirmed by a quorum was last in contact; None for never. 0 at a leader that serves."""
         if self.leadership is not None:
             return self.now - self.leadership.last_quorum()
-        return None if self._confirmed_at is None else self.now - self._confirmed_at
+        confirmed_at = self.following.confirmed_at
+        return None if confirmed_at is None else self.now - confirmed_at
 
     def founding(self) -> tuple[tuple[NodeId, str], ...]:
         """The first members, where the log knows of no others."""
@@ -392,7 +353,7 @@ class Node:
     def _set_hard_state(self, hard_state: HardState) -> None:
         assert hard_state.term >= self.hard_state.term
         if hard_state.term > self.hard_state.term:
-            self._early.clear()
+            self.following.forget_early()
             self._drop_acknowledgements()
         if hard_state != self.hard_state:
             self.hard_state = hard_state
@@ -408,9 +369,9 @@ class Node:
         if self.leadership is not None:
             self._lost_reads += self.leadership.waiting_reads()
             self.leadership = None
-        if self.role is not self._idle_role:
+        if self.role is not self.idle_role:
             self.election.restart_timer()
-        self.role, self.leader = self._idle_role, leader
+        self.role, self.leader = self.idle_role, leader
         if term > self.hard_state.term:
             self._set_hard_state(HardState(term, None))
 
@@ -433,68 +394,6 @@ class Node:
         self.role, self.leader = Role.LEADER, self.id
         self.leadership = Leadership(self, self.election.rule)
         self.leadership.open_term(dict(founding) if founding else None)
-
-    # Following ----------------------------------------------------------------------------------------------------
-
-    def _follow(self, message: Append | Heartbeat) -> None:
-        assert self.leadership is None, f"two leaders in term {message.term}: {self.id} and {message.sender}"
-        if self.role is not self._idle_role or self.leader != message.sender:
-            self.become_follower(message.term, message.sender)
-        self._heard = self.now
-        confirmed_at = self.now - message.quorum_age
-        self._confirmed_at = max(confirmed_at, confirmed_at if self._confirmed_at is None else self._confirmed_at)
-        self.election.restart_timer()
-
-    def _has_forgotten(self, message: Append | Heartbeat) -> bool:
-        """The leader holds an acknowledgement of this very storage for more than is here."""
-        if message.acked_uuid == self.uuid and message.acked > self.log.last_index:
-            self.forgot = True
-            self._replies.clear()
-        return self.forgot
-
-    def _answer_stale(self, message: Append | Heartbeat) -> None:
-        """Tell a leader of an older term that there is a newer one."""
-        self.reply(HeartbeatReply(self.id, message.sender, self.hard_state.term, self.uuid, 0, self.log.applied))
-
-    def _on_append(self, message: Append) -> None:
-        log = self.log
-        if message.prev_index > log.last_index:
-            self._keep_early(message)
-        previous = log.term_at(message.prev_index)
-        if previous != message.prev_term and message.prev_index >= log.base_index:
-            index, term = log.may_agree(message.prev_index, message.prev_term)
-            self._answer_append(message, match=message.prev_index, rejected=True, index=index, term=term)
-            return
-        self.append(message.entries)
-        last = message.prev_index + len(message.entries)
-        if message.commit > log.commit and last > log.commit:
-            self.commit_to(min(message.commit, last))
-        self._answer_append(message, match=max(last, log.commit))
-        self._take_early()
-
-    def _answer_append(self, message: Append, match: int, rejected: bool = False, index: int = 0, term: int = 0) -> None:
-        self.reply(
-            AppendReply(
-                self.id, message.sender, self.hard_state.term, self.uuid, message.seq, match, self.log.applied,
-                rejected, index, term,
-            )
-        )  # fmt: skip
-
-    def _keep_early(self, message: Append) -> None:
-        """Appends may arrive in any order; this one is refused, and kept in case those before it are still to come."""
-        if all(early.prev_index != message.prev_index for early in self._early):
-            self._early.append(message)
-
-    def _take_early(self) -> None:
-        for message in list(self._early):
-            if message.prev_index <= self.log.last_index and message in self._early:
-                self._early.remove(message)
-                self._on_append(message)
-
-    def _on_heartbeat(self, message: Heartbeat) -> None:
-        if message.acked_uuid == self.uuid and message.commit > self.log.commit:
-            self.commit_to(message.commit)
-        self.reply(HeartbeatReply(self.id, message.sender, self.hard_state.term, self.uuid, message.seq, self.log.applied))
 
     # Output -------------------------------------------------------------------------------------------------------
 

@@ -66,9 +66,7 @@ class Cache:
     Invariants: entries + free slots = capacity; no floor is above `highest`; every position kept is of
     one generation."""
 
-    def __init__(
-        self, capacity: int, *, max_floors: int = 10_000, on_event: Callable[[CacheEvent], None] = _ignore
-    ) -> None:
+    def __init__(self, capacity: int, *, max_floors: int = 10_000, on_event: Callable[[CacheEvent], None] = _ignore) -> None:
         if capacity < 0 or max_floors < 1:
             raise ValueError("the capacity must be 0 or more, and there must be room for a floor")
         self.capacity = capacity

@@ -177,9 +177,7 @@ class Replicator:
             for message in messages:
                 match message:
                     case SnapshotChunk() if message.term == self.node.hard_state.term:
-                        self._receiver.on_chunk(
-                            message, self.node.uuid, self.node.hard_state.term, self.node.log.applied
-                        )
+                        self._receiver.on_chunk(message, self.node.uuid, self.node.hard_state.term, self.node.log.applied)
                     case SnapshotReply():
                         self._sender.on_reply(message)
                     case _:

@@ -73,9 +73,7 @@ class HttpTransport:
         self._cluster, self._node = cluster, node
         self._inbox: Inbox | None = None
         self._waiting: dict[NodeId, deque[_Answer]] = {peer: deque() for peer in urls}
-        self._links = {
-            peer: _Link(self, peer, Calls(url, agent, clock, timeout), connections) for peer, url in urls.items()
-        }
+        self._links = {peer: _Link(self, peer, Calls(url, agent, clock, timeout), connections) for peer, url in urls.items()}
 
     def attach(self, inbox: Inbox) -> None:
         self._inbox = inbox

@@ -67,9 +67,7 @@ def digest_bytes(row: tuple[int, bytes]) -> bytes:
     return b"%d " % row[0] + row[1]
 
 
-def _order(
-    number: int, side: str, status: str, at: int, idx: int, term: int, changed: int, key: str, lines: str
-) -> Order:
+def _order(number: int, side: str, status: str, at: int, idx: int, term: int, changed: int, key: str, lines: str) -> Order:
     return Order(number, Side(side), _lines.decode(lines), OrderStatus(status), at, idx, term, changed, key)
 
 

@@ -89,9 +89,7 @@ class SqliteState(LedgerState):
                 raise StorageError(f"the log after {self._last_index} has gaps")
             self._last_index = entries[-1].index
         if not self.base_index <= self.head.applied <= self._last_index:
-            raise StorageError(
-                f"applied is {self.head.applied}, the log goes from {self.base_index} to {self._last_index}"
-            )
+            raise StorageError(f"applied is {self.head.applied}, the log goes from {self.base_index} to {self._last_index}")
         return tuple(entries)
 
     def last_index(self) -> int:

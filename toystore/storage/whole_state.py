@@ -172,9 +172,7 @@ async def _pass(run: Run, writer: SnapshotWriter, reached: int, upto: int) -> No
     await _walk(run, OUTCOME, BY_INDEX, (reached,), upto, writer.write)
 
 
-def _last_pass(
-    state: SqliteState, writer: SnapshotWriter, reached: int, write: Callable[[SqliteState], None]
-) -> SpoolInfo:
+def _last_pass(state: SqliteState, writer: SnapshotWriter, reached: int, write: Callable[[SqliteState], None]) -> SpoolInfo:
     write(state)
     index, connection = state.head.applied, state.connection
     writer.write(product for product in state.shelf if product.version > reached)

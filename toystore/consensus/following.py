@@ -1,0 +1,101 @@
+"""What a node does while another leads: take its appends, in any order of arrival, and answer (Raft 5.3)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from toystore.consensus.messages import Append, AppendReply, Heartbeat, HeartbeatReply
+
+if TYPE_CHECKING:
+    from toystore.consensus.node import Node
+
+
+class Following:
+    """`heard` is the tick at which a leader was last heard of, `confirmed_at` the latest tick at which a quorum is known
+    to have confirmed one (None: never)."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.heard = -node.config.election_ticks[1]
+        self.confirmed_at: int | None = None
+        self._early: deque[Append] = deque(maxlen=node.config.limits.window)
+
+    def on_request(self, message: Append | Heartbeat) -> None:
+        """An Append or a Heartbeat of the leader of this term."""
+        self._follow(message)
+        if self._has_forgotten(message):
+            return
+        if isinstance(message, Append):
+            self._on_append(message)
+        else:
+            self._on_heartbeat(message)
+
+    def forget_early(self) -> None:
+        """What was kept was another leader's, or is in the snapshot."""
+        self._early.clear()
+
+    def _follow(self, message: Append | Heartbeat) -> None:
+        assert self._node.leadership is None, f"two leaders in term {message.term}: {self._node.id} and {message.sender}"
+        if self._node.role is not self._node.idle_role or self._node.leader != message.sender:
+            self._node.become_follower(message.term, message.sender)
+        self.heard = self._node.now
+        confirmed_at = self._node.now - message.quorum_age
+        self.confirmed_at = max(confirmed_at, confirmed_at if self.confirmed_at is None else self.confirmed_at)
+        self._node.election.restart_timer()
+
+    def _has_forgotten(self, message: Append | Heartbeat) -> bool:
+        """The leader holds an acknowledgement of this very storage for more than is here."""
+        node = self._node
+        if message.acked_uuid == node.uuid and message.acked > node.log.last_index:
+            node.has_forgotten()
+        return node.forgot
+
+    def answer_stale(self, message: Append | Heartbeat) -> None:
+        """Tell a leader of an older term that there is a newer one."""
+        self._answer_heartbeat(message, seq=0)
+
+    def _on_append(self, message: Append) -> None:
+        log = self._node.log
+        if message.prev_index > log.last_index:
+            self._keep_early(message)
+        previous = log.term_at(message.prev_index)
+        if previous != message.prev_term and message.prev_index >= log.base_index:
+            index, term = log.may_agree(message.prev_index, message.prev_term)
+            self._answer_append(message, match=message.prev_index, rejected=True, index=index, term=term)
+            return
+        self._node.append(message.entries)
+        last = message.prev_index + len(message.entries)
+        if message.commit > log.commit and last > log.commit:
+            self._node.commit_to(min(message.commit, last))
+        self._answer_append(message, match=max(last, log.commit))
+        self._take_early()
+
+    def _answer_append(self, message: Append, match: int, rejected: bool = False, index: int = 0, term: int = 0) -> None:
+        node = self._node
+        node.reply(
+            AppendReply(
+                node.id, message.sender, node.hard_state.term, node.uuid, message.seq, match, node.log.applied,
+                rejected, index, term,
+            )
+        )  # fmt: skip
+
+    def _keep_early(self, message: Append) -> None:
+        """Appends may arrive in any order; this one is refused, and kept in case those before it are still to come."""
+        if all(early.prev_index != message.prev_index for early in self._early):
+            self._early.append(message)
+
+    def _take_early(self) -> None:
+        for message in list(self._early):
+            if message.prev_index <= self._node.log.last_index and message in self._early:
+                self._early.remove(message)
+                self._on_append(message)
+
+    def _on_heartbeat(self, message: Heartbeat) -> None:
+        if message.acked_uuid == self._node.uuid and message.commit > self._node.log.commit:
+            self._node.commit_to(message.commit)
+        self._answer_heartbeat(message, message.seq)
+
+    def _answer_heartbeat(self, message: Append | Heartbeat, seq: int) -> None:
+        node = self._node
+        node.reply(HeartbeatReply(node.id, message.sender, node.hard_state.term, node.uuid, seq, node.log.applied))
