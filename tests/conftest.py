@@ -1,4 +1,9 @@
-"""Options of the test suite."""
+"""Options of the test suite, and what a skip means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,3 +14,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what happened into the consensus transcripts, to be read as a diff",
     )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where CI=true everything that a test needs must be there: a skip is a failure."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI", "").lower() in ("true", "1"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, and with CI=true nothing may be: {report.longrepr}"

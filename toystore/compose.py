@@ -37,6 +37,7 @@ from toystore.frontend.routes import ERRORS as FRONT_ERRORS
 from toystore.frontend.routes import FrontFacts, FrontRoutes
 from toystore.frontend.storefront import Storefront
 from toystore.frontend.subscription import Subscription
+from toystore.ops.addresses import with_backlog
 from toystore.ops.catalog_csv import read_catalog
 from toystore.ops.config import CatalogNode, Config, ConfigError, OrderNode
 from toystore.ops.health import Health, NodeFacts
@@ -102,7 +103,7 @@ class Daemon(Service):
     async def _start(self) -> None:
         await self._begin()
         for description, site in self._listeners:
-            endpoint = serverFromString(self._reactor, description)
+            endpoint = serverFromString(self._reactor, with_backlog(description))
             self._ports.append(await endpoint.listen(site))
 
     def stopService(self) -> Deferred[None]:  # noqa: N802

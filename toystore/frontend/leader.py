@@ -105,8 +105,8 @@ class LeaderClient:
         self._queue: OrderedDict[int, _Command] = OrderedDict()
         self._under_way: dict[int, _Command] = {}
         self._batches = 0
-        self._flights: set[_Flight] = set()
-        self._readers: set[Deferred[None]] = set()
+        self._flights: dict[_Flight, None] = {}  # in the order of departure
+        self._readers: dict[Deferred[None], None] = {}
         self._watch: IDelayedCall | None = None
         self._hold: IDelayedCall | None = None
         self._held = 0
@@ -292,12 +292,12 @@ class LeaderClient:
         flight = _Flight(node, self._clock.seconds(), call)
 
         def landed(result: T | Failure) -> T | Failure:
-            self._flights.discard(flight)
+            self._flights.pop(flight, None)
             if flight.abandoned and isinstance(result, Failure):
                 raise Broken(flight.abandoned) from result.value
             return result
 
-        self._flights.add(flight)
+        self._flights[flight] = None
         if self._watch is None:
             self._watch = self._clock.callLater(self._probe_after, self._watch_flights)
         return call.addBoth(landed)
@@ -354,18 +354,18 @@ class LeaderClient:
     async def _some_news(self, timeout: float) -> None:
         """Until a leader is found, or none can be, or so many seconds have passed."""
         news: Deferred[None] = Deferred()
-        self._readers.add(news)
+        self._readers[news] = None
         news.addTimeout(timeout, self._clock)
         try:
             await news
         except TimedOut:
             return
         finally:
-            self._readers.discard(news)
+            self._readers.pop(news, None)
 
     def _wake_readers(self) -> None:
         for reader in list(self._readers):
-            self._readers.discard(reader)
+            self._readers.pop(reader, None)
             reader.callback(None)
 
 

@@ -12,6 +12,9 @@ from twisted.internet.interfaces import IReactorCore
 
 _ENDPOINT = "a Twisted endpoint such as 'tcp:12502:interface=127.0.0.1' or 'unix:/run/toystore.sock'"
 _URL = "a URL such as 'http://127.0.0.1:12502': http or https, a host, a port and no path"
+BACKLOG = 1024
+"""Connections that may wait to be accepted. Twisted's 50 are gone when a few hundred customers come at one moment, and the
+kernel resets the others."""
 _EVERYWHERE = ("", "0.0.0.0", "::")
 
 
@@ -59,6 +62,11 @@ def listen(found: object) -> str:
         raise ValueError(_ENDPOINT)
     parse_listen(found)
     return found
+
+
+def with_backlog(endpoint: str) -> str:
+    """The endpoint with room for `BACKLOG` waiting connections, unless it says how many."""
+    return endpoint if ":backlog=" in endpoint else f"{endpoint}:backlog={BACKLOG}"
 
 
 def url(found: object) -> str:

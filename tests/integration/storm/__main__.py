@@ -25,7 +25,7 @@ WHOM = "leader, follower, all (kill only), or the name of a node"
 @click.option("--seconds", type=float, default=60.0, show_default=True)
 @click.option("--clients", type=int, default=64, show_default=True)
 @click.option("--rate", type=float, default=0.0, help="Requests a second of all clients. [as many as there can be]")
-@click.option("--kill", default="leader", show_default=True, help=f"{WHOM}, or none.")
+@click.option("--kill", multiple=True, default=["leader"], show_default=True, help=f"{WHOM}; or none. May be repeated.")
 @click.option("--every", type=float, default=5.0, show_default=True, help="Seconds from one blow to the next.")
 @click.option("--down", type=float, default=1.0, show_default=True, help="Seconds from a kill to the new start.")
 @click.option("--pause", multiple=True, help=f"{WHOM}: SIGSTOP, then SIGCONT. May be repeated.")
@@ -37,7 +37,7 @@ WHOM = "leader, follower, all (kill only), or the name of a node"
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def main(
-    kill: str,
+    kill: tuple[str, ...],
     down: float,
     pause: tuple[str, ...],
     paused_for: float,
@@ -49,7 +49,7 @@ def main(
     **plan: Any,
 ) -> None:
     """Customers buy, each request sent once, while nodes are killed and paused. Then every order is judged."""
-    blows = [] if kill == "none" else [Blow("kill", kill, down)]
+    blows = [Blow("kill", whom, down) for whom in kill if whom != "none"]
     blows += [Blow("pause", whom, paused_for) for whom in pause]
     home = Path(tempfile.mkdtemp(prefix="toystore-storm-"))
     options = [option for command in prefix for option in ("--prefix", command)]

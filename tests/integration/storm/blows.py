@@ -39,11 +39,11 @@ class Storming:
     dealt: list[str] = field(factory=list)
 
     def go_on(self, blows: list[Blow], every: float, until: float) -> None:
-        """The blows in turn, `every` seconds from one to the next, until that time (monotonic). A blow waits
-        until the cluster has recovered from the one before."""
+        """The blows in turn, each at least once, `every` seconds from one to the next, until that time (monotonic).
+        A blow waits until the cluster has recovered from the one before."""
         due = time.monotonic() + min(every, 2.0)
-        for blow in _in_turn(blows):
-            if due + blow.seconds > until:
+        for number, blow in enumerate(_in_turn(blows)):
+            if number >= len(blows) and due + blow.seconds > until:
                 break
             time.sleep(max(0.0, due - time.monotonic()))
             self.wait_until_whole()
