@@ -135,6 +135,7 @@ class Leadership:
             self._node.id, peer, self.term, self._next_seq(), previous, term, self._log.commit, entries,
             progress.match, progress.uuid, self._quorum_age(),
         )  # fmt: skip
+        progress.told = min(self._log.commit, previous + len(entries))
         progress.sending(previous + len(entries), self._node.now)
         progress.sent = self._node.now
         self._node.send(message)
@@ -149,7 +150,7 @@ class Leadership:
 
     def _heartbeat(self, peer: NodeId, seq: int) -> None:
         progress = self.peers[peer]
-        commit = min(self._log.commit, progress.match)
+        commit = progress.told = min(self._log.commit, progress.match)
         progress.sent = self._node.now
         self._node.send(
             Heartbeat(self._node.id, peer, self.term, seq, commit, progress.match, progress.uuid, self._quorum_age())
@@ -170,10 +171,14 @@ class Leadership:
             if stuck and progress.flow is not Flow.SNAPSHOT:
                 progress.probe(progress.match + 1 if progress.flow is Flow.REPLICATE else progress.next)
                 self._send_append(peer)
-            if now - progress.sent >= config.heartbeat_ticks:
+            if now - progress.sent >= config.heartbeat_ticks or self._owes_news(peer, progress):
                 self._heartbeat(peer, self._next_seq())
             self._judge_health(peer, progress)
         self._maybe_hand_over()
+
+    def _owes_news(self, peer: NodeId, progress: Progress) -> bool:
+        """Learners serve readers: what has been committed is not kept from them until the next heartbeat."""
+        return peer in self._node.config.learners and progress.told < min(self._log.commit, progress.match)
 
     def _judge_health(self, peer: NodeId, progress: Progress) -> None:
         alive = self._node.now - progress.now < self._node.config.election_ticks[0]

@@ -35,6 +35,8 @@ class Progress:
     applied: int = 0
     inflight: deque[int] = Factory(deque)
     """The last index of each append sent and not acknowledged."""
+    told: int = 0
+    """The commit index last sent to it."""
     sent: int = -(10**9)
     """The tick of the last message to it."""
     stuck_since: int = 0
