@@ -97,5 +97,10 @@ class Following:
         self._answer_heartbeat(message, message.seq)
 
     def _answer_heartbeat(self, message: Append | Heartbeat, seq: int) -> None:
+        """It reveals no entries, so that it need not wait for a slow write of some; only for one of the term."""
         node = self._node
-        node.reply(HeartbeatReply(node.id, message.sender, node.hard_state.term, node.uuid, seq, node.log.applied))
+        reply = HeartbeatReply(node.id, message.sender, node.hard_state.term, node.uuid, seq, node.log.applied)
+        if node.term_saved:
+            node.send(reply)
+        else:
+            node.reply(reply)

@@ -322,6 +322,16 @@ class Node:
         confirmed_at = self.following.confirmed_at
         return None if confirmed_at is None else self.now - confirmed_at
 
+    @property
+    def term_saved(self) -> bool:
+        """Term and vote are on disk."""
+        return self._saving is None and not self._unsaved_state
+
+    @property
+    def settled(self) -> bool:
+        """Nothing waits for a save that has not begun."""
+        return not self._replies and not self._unsaved_state and self._first_unsaved > self.log.last_index
+
     def founding(self) -> tuple[tuple[NodeId, str], ...]:
         """The first members, where the log knows of no others."""
         if any(member.index != 1 for member in self.members.values()):

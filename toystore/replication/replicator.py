@@ -210,7 +210,7 @@ class Replicator:
                 ready = self.node.ready()
                 if not ready.nothing:
                     self._carry_out(ready)
-                elif not self._saving:
+                if self.node.settled:
                     self._arrived()
                 if ready.nothing and not self._act_again:
                     break
@@ -235,9 +235,8 @@ class Replicator:
         elif ready.forgot:
             self._saving = True
             self._start(self._renew())
-        elif ready.reply or not self._saving:
+        else:
             self._send(ready.reply)
-            self._arrived()
         if ready.apply:
             self._applying = True
             self._start(self._apply(ready.apply))

@@ -1,0 +1,1 @@
+"""How fast the store is, and beside what; benchmarks/README.rst says how to run it."""
