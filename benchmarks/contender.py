@@ -42,10 +42,15 @@ class Served:
 
 
 class Contender(Protocol):
-    """`label` names it in results; `url` is where its customers go."""
+    """Something that can be measured."""
 
-    label: str
-    url: str
+    @property
+    def label(self) -> str:
+        """Its name in results."""
+
+    @property
+    def url(self) -> str:
+        """Where its customers go."""
 
     def volley(self, kind: Kind) -> Volley:
         """The requests of this kind."""

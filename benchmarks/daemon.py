@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import random
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +54,7 @@ class Daemon:
                 stderr=log,
                 env=self._surroundings,
                 cwd=self._log.parent,
+                start_new_session=True,  # a Ctrl-C ends us, and we end it
                 **as_user(self._user),
             )
         return self
@@ -83,12 +86,15 @@ class Daemon:
         return self._log.read_text(errors="replace")
 
 
+def end_in_order_on_sigterm() -> None:
+    """SIGTERM ends this process as an exit does, so that no daemon stays behind."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def as_user(user: str | None) -> dict[str, Any]:
     """What to tell subprocess so that a command runs as this user and with no group of ours."""
     if user is None:
         return {}
-    import pwd
-
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import sqlite3
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +15,7 @@ from pathlib import Path
 from attrs import frozen
 
 import toystore
+from benchmarks import wrk
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 COMMITS = 500
@@ -34,7 +35,7 @@ class CommitTime:
 def percentile(values: Iterable[float], share: float) -> float:
     """The value that `share` (0 to 1) of them do not exceed; the nearest rank."""
     ranked = sorted(values)
-    return ranked[max(0, -int(-share * len(ranked) // 1) - 1)]
+    return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 
 
 def _time(commit: Callable[[], None]) -> CommitTime:
@@ -88,9 +89,15 @@ def parse_stat(stat: str) -> tuple[int, int]:
     return int(fields[1]), int(fields[11]) + int(fields[12])
 
 
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Processor time of these processes so far. Raises OSError where one has gone."""
-    return sum(parse_stat(Path(f"/proc/{pid}/stat").read_text())[1] for pid in pids) / TICKS_PER_SECOND
+def cpu_seconds(pids: Iterable[int]) -> dict[int, float]:
+    """Processor time of each of these processes so far; those that have gone are left out."""
+    found = {}
+    for pid in pids:
+        try:
+            found[pid] = parse_stat(Path(f"/proc/{pid}/stat").read_text())[1] / TICKS_PER_SECOND
+        except OSError:
+            continue
+    return found
 
 
 def offspring(parent: int) -> list[int]:
@@ -112,8 +119,7 @@ def load() -> tuple[float, float, float]:
 
 
 def versions() -> dict[str, str]:
-    """Of what runs our side of it."""
-    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split()
+    """Of what runs our side of it. Raises Unusable (wrk)."""
     system = ".".join(platform.release().split(".")[:2])
     libraries = {name: importlib.metadata.version(name) for name in ("Twisted", "klein")}
     return {
@@ -121,6 +127,6 @@ def versions() -> dict[str, str]:
         "Python": platform.python_version(),
         **libraries,
         "SQLite": sqlite3.sqlite_version,
-        "wrk": wrk[1] if len(wrk) > 1 else "unknown",
+        "wrk": wrk.version(),
         platform.system(): system,
     }

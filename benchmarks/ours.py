@@ -93,7 +93,16 @@ def running(home: Path) -> Iterator[Ours]:
     (home / "catalog.csv").write_text(catalog())
     names = ("order-1", "order-2", "order-3", "catalog-1", "front-1")
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)
-    command = [sys.executable, "-m", "toystore", "up", "--config", str(home / "cluster.toml"), "--data-dir", str(home / "data")]
+    command = [
+        sys.executable,
+        "-m",
+        "toystore",
+        "up",
+        "--config",
+        str(home / "cluster.toml"),
+        "--data-dir",
+        str(home / "data"),
+    ]
     with Daemon(
         command,
         home / "up.log",

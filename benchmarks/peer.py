@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 import importlib.util
 import os
@@ -93,7 +92,7 @@ def running(directory: str | None) -> Iterator[Peer]:
         serve = [str(tools / "postgres"), "-D", str(home / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", str(home)]
         with Daemon(serve, home / "postgres.log", user=user, ending=signal.SIGINT) as postgres:
             postgres.wait_until(lambda: "ready to accept connections" in postgres.said(), START_SECONDS)
-            versions = _versions(dsn)
+            versions = _versions(tools, port)
             options = ["--app-dir", str(APPLICATION), "--port", str(public), "--log-level", "warning", "--no-access-log"]
             command = [sys.executable, "-m", "uvicorn", "fastapi_pg:app", *options]
             with Daemon(command, home / "uvicorn.log", surroundings={"PEER_DSN": dsn}) as uvicorn:
@@ -117,20 +116,27 @@ def _make_database(tools: Path, home: Path, user: str | None) -> None:
         raise DidNotStart(f"initdb ended with {made.returncode}: {made.stderr.strip()}")
 
 
-def _versions(dsn: str) -> dict[str, str]:
+def _versions(tools: Path, port: int) -> dict[str, str]:
     """Of its parts, and what makes its commits durable, as PostgreSQL itself says."""
-    import asyncpg
-
-    async def look() -> dict[str, str]:
-        connection = await asyncpg.connect(dsn)
-        try:
-            names = {"server_version": "PostgreSQL", "fsync": "its fsync", "synchronous_commit": "its synchronous_commit"}
-            return {shown: await connection.fetchval(f"show {name}") for name, shown in names.items()}
-        finally:
-            await connection.close()
-
-    found = asyncio.run(look())
-    found["PostgreSQL"] = found["PostgreSQL"].split()[0]
+    shown = {"server_version": "PostgreSQL", "fsync": "its fsync", "synchronous_commit": "its synchronous_commit"}
+    question = ", ".join(f"current_setting('{name}')" for name in shown)
+    command = [
+        str(tools / "psql"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        "-U",
+        "postgres",
+        "-AtF",
+        "|",
+        "-c",
+        f"select {question}",
+    ]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    if said.returncode:
+        raise DidNotStart(f"PostgreSQL does not answer: {said.stderr.strip()}")
+    found = dict(zip(shown.values(), (value.split()[0] for value in said.stdout.strip().split("|")), strict=True))
     for name in (*PACKAGES, "uvloop", "httptools"):
         try:
             found[name] = importlib.metadata.version(name)

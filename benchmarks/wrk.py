@@ -12,6 +12,7 @@ SCRIPT = Path(__file__).with_name("in_turn.lua")
 REPORT = "report "
 PATIENCE_SECONDS = 15
 """How long wrk waits for an answer before it counts an error: longer than any deadline of ours."""
+MISSING = "wrk is not installed (Debian: apt-get install wrk)"
 SPARE_SECONDS = 30
 """What wrk may take beyond the time it was given, before it is stopped."""
 
@@ -86,7 +87,7 @@ def start(url: str, volley: Volley, connections: int, seconds: int) -> subproces
             text=True,
         )
     except FileNotFoundError as error:
-        raise Unusable("wrk is not installed (Debian: apt-get install wrk)") from error
+        raise Unusable(MISSING) from error
 
 
 def finish(process: subprocess.Popen[str], seconds: int) -> Report:
@@ -98,6 +99,15 @@ def finish(process: subprocess.Popen[str], seconds: int) -> Report:
     finally:
         process.kill()
     return parse_report(said)
+
+
+def version() -> str:
+    """Raises Unusable."""
+    try:
+        said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError as error:
+        raise Unusable(MISSING) from error
+    return said.split()[1] if said.startswith("wrk ") else "unknown"
 
 
 def fire(url: str, volley: Volley, connections: int, seconds: int) -> Report:

@@ -1,6 +1,7 @@
 # The peer, kept as it is: neither its style nor its types are ours.
 # fmt: off
 # ruff: noqa
+# mypy: ignore-errors
 """The store without replication, as it is usually built: FastAPI, asyncpg, one PostgreSQL. A peer for benchmarks."""
 import contextlib
 import os
