@@ -41,6 +41,7 @@ class Reply:
 # Errors -----------------------------------------------------------------------------------------------------
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_MESSAGES = {404: "there is nothing at this path"}
 
 
 @frozen
@@ -74,11 +75,14 @@ class ErrorShape:
 
     def _http_error(self, error: HTTPException, status: int) -> Reply:
         if not 400 <= status <= 499:  # a redirect, which some clients do not follow
-            return self.reply(404, "not_found", "there is nothing at this path")
+            return self.reply(404, "not_found", _MESSAGES[404])
         headers: list[tuple[bytes, bytes]] = []
+        message = _MESSAGES.get(status) or error.description or error.name
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            headers.append((b"Allow", ", ".join(sorted(error.valid_methods)).encode()))
-        return self.reply(status, _CODES.get(status, "malformed"), error.description or error.name, *headers)
+            methods = ", ".join(sorted(error.valid_methods))
+            headers.append((b"Allow", methods.encode()))
+            message = f"this path takes {methods}"
+        return self.reply(status, _CODES.get(status, "malformed"), message, *headers)
 
     def install(self, app: Klein) -> None:
         """Answer every error of `app`, 404 and 405 too; call it after any more specific error handlers."""

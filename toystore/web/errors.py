@@ -5,9 +5,9 @@ The use cases raise the exceptions here; a dialect catches `StoreError` and rend
 
 from __future__ import annotations
 
+import msgspec
 from attrs import frozen
 
-from toystore.encoding import to_json
 from toystore.model import Refusal
 
 PROBLEM_TYPE = "application/problem+json"
@@ -133,7 +133,7 @@ def problem(code: str, detail: str, request_id: str, status: int | None = None) 
     """The body of RFC 9457, `application/problem+json`; `code` is a key of `ERRORS`, `status` its own
     unless given."""
     public = ERRORS[code]
-    return to_json(
+    return msgspec.json.encode(
         {
             "type": f"urn:toystore:error:{code}",
             "title": public.title,
