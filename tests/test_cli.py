@@ -23,7 +23,7 @@ from toystore.cli import main
 from toystore.commands.asking import Asker, Unanswered
 from toystore.commands.demo import introduction
 from toystore.commands.loop import CommandFailed, _exit_code
-from toystore.commands.place import find_place
+from toystore.commands.place import find_place, packaged_place
 from toystore.commands.shop import exit_code, in_words
 from toystore.commands.status import LEDGER_FIELDS, cluster_status, status_table
 from toystore.commands.up import public_addresses
@@ -59,7 +59,6 @@ def invoke(*arguments: str) -> Any:
         ("shop", "--url", "http://x", "--dialect", "v1", "--p", "2"),
         ("shop", "--url", "http://x", "--dialect", "v1", "--quantity", "3..1"),
         ("shop", "--url", "http://x", "--dialect", "v1", "--iterations", "1", "--seconds", "1"),
-        ("export", "toys-orders"),
         ("export", "everything"),
     ],
 )
@@ -73,11 +72,6 @@ def test_a_wrong_config_is_told_whole(tmp_path: Path) -> None:
     found = invoke("status", "--config", str(wrong))
     assert found.exit_code == 2
     assert f"{wrong}: cluster.nmae: unknown key" in found.output
-
-
-def test_formats_to_come_are_said_to_be(config_file: Path) -> None:
-    found = invoke("export", "bazaar-orders", "--config", str(config_file))
-    assert "bazaar-orders can not be exported yet; there are products, orders, log" in found.output
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])
@@ -307,6 +301,20 @@ def test_the_introduction_says_how_to_kill_the_leader(config_file: Path) -> None
     text = introduction(place, "order-2")
     assert f"node kill order-2 --config {config_file} --data-dir '/some where'" in text
     assert public_addresses(place.config)["v1"][0] + "/v1/orders" in text
+
+
+@pytest.mark.parametrize(
+    ("dialect", "cluster"),
+    [("v1", "toys"), ("toys", "toys"), ("trader", "stocks"), ("bazaar", "stocks"), ("flask", "flask")],
+)
+def test_a_demo_is_of_the_packaged_cluster_that_speaks_the_dialect(dialect: str, cluster: str, tmp_path: Path) -> None:
+    place = packaged_place(dialect, tmp_path)
+    assert (place.config.cluster.name, place.data_dir) == (cluster, tmp_path)
+
+
+def test_a_dialect_that_nobody_speaks_has_no_demo(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"no config of the package .* klingon"):
+        packaged_place("klingon", tmp_path)
 
 
 def test_a_range_may_be_one_number() -> None:

@@ -236,7 +236,7 @@ ONE_FAULT = {
     ),
     "projection path": (
         "[[catalog]]",
-        '[[order.projection]]\nformat = "log"\npath = "{node}"\n[[catalog]]',
+        '[[order.projection]]\nformat = "toys-raft"\npath = "{node}"\n[[catalog]]',
         "order[1].projection[1].path: expected a path, in which {id}",
     ),
 }

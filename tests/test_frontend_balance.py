@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from toystore.frontend.balance import Balance
+import pytest
+
+from toystore.frontend.balance import Balance, RoundRobinByKind
 
 
 def firsts(balance: Balance, count: int, now: float = 0.0) -> list[str]:
@@ -54,3 +56,12 @@ def test_a_kind_of_request_can_have_its_own_turn() -> None:
 
 def test_no_nodes() -> None:
     assert Balance([]).order("product", 0.0) == []
+
+
+@pytest.mark.row("H1")
+def test_a_turn_for_each_kind_that_begins_with_the_second() -> None:
+    balance = Balance(["a", "b"], RoundRobinByKind())
+    kinds = ("list", "lookup", "lookup", "list", "get_quantity", "lookup")
+    assert [balance.order(kind, 0.0)[0] for kind in kinds] == ["b", "b", "a", "a", "b", "b"]
+    assert firsts(Balance(["a", "b", "c"], RoundRobinByKind()), 4) == ["b", "c", "a", "b"]
+    assert firsts(Balance(["a"], RoundRobinByKind()), 2) == ["a", "a"]

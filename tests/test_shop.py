@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from toystore.shop.connection import Answered
-from toystore.shop.dialects import DIALECTS, Ask, BadReply, Bought, Reply
+from toystore.shop.dialects import DIALECTS, Ask, BadReply, Promised, Reply
 from toystore.shop.shopper import (
     BREATH,
     VERIFY_ROUNDS,
@@ -254,12 +254,92 @@ def test_a_store_without_an_answer_has_no_products() -> None:
         run(clock, product_names(store, DIALECTS["v1"]))
 
 
+LOOKS = {
+    "trader": ("/stocks?stockname=a+b%2F", {"name": "a b/", "type": "BUY", "quantity": 3}, "/orders?order-number=1"),
+    "bazaar": ("/stocks/a%20b%2F", {"name": "a b/", "type": "buy", "quantity": 3}, "/orders/1"),
+    "flask": ("/stocks/a%20b%2F", {"name": "a b/", "type": "buy", "quantity": 3}, "/orders/1"),
+}
+
+
+@pytest.mark.row("O6", "O8")
+@pytest.mark.parametrize("name", LOOKS)
+def test_what_is_asked_in_the_dialects_of_stocks(name: str) -> None:
+    dialect, (look, buy, query) = DIALECTS[name], LOOKS[name]
+    assert dialect.look("a b/") == Ask(look)
+    asked = dialect.place("a b/", 3, "buy")
+    assert (asked.path, json.loads(asked.body or b"")) == ("/orders", buy)
+    assert json.loads(dialect.place("a b/", 3, "sell").body or b"")["type"].lower() == "sell"
+    assert dialect.query(1) == Ask(query)
+    assert dialect.names(None) is None
+    assert len(dialect.known) >= 8
+
+
+@pytest.mark.row("G3", "G4", "O11")
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        ("trader", b'{"data":{"number":1,"name":"x","type":"BUY","quantity":3}}'),
+        ("bazaar", b'{"data":{"number":1,"name":"x","type":"buy","quantity":3}}'),
+        ("flask", b'{"data":{"transaction_number":"1","name":"x","quantity":"3","type":"buy"}}'),
+    ],
+)
+def test_what_the_dialects_of_stocks_answer_is_read(name: str, order: bytes) -> None:
+    dialect = DIALECTS[name]
+    assert dialect.quantity(Reply(200, b'{"data":{"name":"x","price":1.5,"quantity":7}}')) == 7
+    assert dialect.number(Reply(200, b'{"data":{"transaction_number":1}}')) == 1
+    assert dialect.number(Reply(200, b'{"data":{"transaction_number":"1"}}')) == 1
+    assert dialect.order(Reply(200, order)) == Promised(1, "x", 3)
+    sold = order.replace(b"buy", b"sell").replace(b"BUY", b"SELL")
+    assert dialect.order(Reply(200, sold)) == Promised(1, "x", 3, "sell")
+
+
+@pytest.mark.row("O10")
+def test_shoppers_buy_and_sell_where_the_dialect_has_both() -> None:
+    clock = Clock()
+    orders: list[dict[str, Any]] = []
+
+    def market(ask: Ask, reply: Reply) -> Answered:
+        if ask.body is not None:
+            orders.append(json.loads(ask.body))
+            data: dict[str, Any] = {"transaction_number": len(orders)}
+        elif ask.path.startswith("/orders/"):
+            number = int(ask.path.removeprefix("/orders/"))
+            data = {"number": number, **orders[number - 1]}
+        else:
+            data = {"name": "x", "price": 1.5, "quantity": 7}
+        return Answered("2xx", 0.01, Reply(200, json.dumps({"data": data}).encode()))
+
+    store = Store(clock, mood=market)
+    store._answer = lambda ask: Reply(200, b"")  # type: ignore[method-assign]
+    shopper = Shopper(clock, store, DIALECTS["bazaar"], NAMES, Random(1), Tally())
+    run(clock, shopper.shop(Habits(20, 1.0)))
+    assert {order["type"] for order in orders} == {"buy", "sell"}
+    assert run(clock, shopper.verify()).verified == 20
+    for order in orders:
+        order["type"] = "buy"
+    assert run(clock, shopper.verify()).wrong, "the side is compared too"
+
+
+@pytest.mark.row("O7")
+def test_a_refusal_with_status_200_is_no_order() -> None:
+    clock, tally = Clock(), Tally()
+    no = Answered("2xx", 0.01, Reply(200, b'{"error":{"code":404,"message":"Stock not found"}}'))
+    yes = Answered("2xx", 0.01, Reply(200, b'{"data":{"name":"x","price":1.5,"quantity":7}}'))
+    store = Store(clock, mood=lambda ask, reply: yes if ask.body is None else no)
+    store._answer = lambda ask: Reply(200, b"")  # type: ignore[method-assign]
+    shopper = Shopper(clock, store, DIALECTS["trader"], NAMES, Random(1), tally)
+    run(clock, shopper.shop(Habits(4, 1.0)))
+    assert (tally.orders, shopper.promised, shopper.odd) == (0, [], [])
+    assert tally.outcomes["buy"]["4xx"] == 4
+    assert tally.outcomes["lookup"]["2xx"] == 4
+
+
 @pytest.mark.row("G1")
 def test_toys_orders_are_read_in_both_shapes() -> None:
     toys = DIALECTS["toys"]
     once = b'{"data": {"number": 0, "name": "Python", "quantity": 6}}'
     twice = b'{"data": {"data": {"number": "0", "name": "Python", "quantity": "6"}}}'
-    assert toys.order(Reply(200, once)) == toys.order(Reply(200, twice)) == Bought(0, "Python", 6)
+    assert toys.order(Reply(200, once)) == toys.order(Reply(200, twice)) == Promised(0, "Python", 6)
     with pytest.raises(BadReply, match="number"):
         toys.order(Reply(200, b'{"data": {}}'))
 

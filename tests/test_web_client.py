@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 from toystore.encoding import EncodingError
 from toystore.model import ORIGIN, Position, Request, SetPrice
 from toystore.web import client, codec
-from toystore.web.client import HttpCatalogService, HttpOrderService, make_agent
+from toystore.web.agent import make_agent
+from toystore.web.client import HttpCatalogService, HttpOrderService
 from toystore.web.interface import Broken, FeedLine, FeedStart, Submitted, Unreachable
 
 REQUEST = Request("a", SetPrice("Fox", 5))

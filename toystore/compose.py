@@ -28,21 +28,24 @@ from toystore.catalog.forward import Forwarder
 from toystore.catalog.restock import Restock
 from toystore.catalog.routes import ERRORS as CATALOG_ERRORS
 from toystore.catalog.routes import CatalogRoutes
+from toystore.catalog.window import Window
 from toystore.consensus.node import NodeConfig
-from toystore.frontend.balance import Balance
+from toystore.frontend.balance import Balance, RoundRobin, RoundRobinByKind
 from toystore.frontend.cache import Cache
 from toystore.frontend.dialects import DIALECTS, make_dialect
 from toystore.frontend.leader import LeaderClient
+from toystore.frontend.roll_call import RollCall
 from toystore.frontend.routes import ERRORS as FRONT_ERRORS
 from toystore.frontend.routes import FrontFacts, FrontRoutes
-from toystore.frontend.storefront import Storefront
+from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
-from toystore.ops.addresses import with_backlog
+from toystore.ops.addresses import host_and_port, with_backlog
 from toystore.ops.catalog_csv import read_catalog
 from toystore.ops.config import CatalogNode, Config, ConfigError, OrderNode
 from toystore.ops.health import Health, NodeFacts
 from toystore.ops.logs import log_observer
 from toystore.ops.options import RoleOptions
+from toystore.orders.projection import Projection, Projector
 from toystore.orders.routes import ERRORS as ORDER_ERRORS
 from toystore.orders.routes import MAX_BODY, OrderRoutes
 from toystore.orders.seed import Seed
@@ -52,8 +55,9 @@ from toystore.storage.database import DataDirInUse
 from toystore.storage.interface import StorageError
 from toystore.storage.sqlite import SqliteStorage
 from toystore.web import peer
+from toystore.web.agent import make_agent
 from toystore.web.answers import ErrorShape
-from toystore.web.client import HttpCatalogService, HttpOrderService, make_agent
+from toystore.web.client import HttpCatalogService, HttpOrderService
 from toystore.web.site import LimitedSite, make_site
 
 EX_SOFTWARE = 70
@@ -236,15 +240,31 @@ def order_replica(config: Config, id_: int, reactor: Any) -> Daemon:
     catalog = config.cluster.catalog_csv
     seed = Seed(replica.replicator, read_catalog(catalog, config.cluster.currency) if catalog else (), reactor)
 
+    projector = Projector(
+        replica.replicator,
+        [
+            Projection(
+                replica.replicator,
+                wanted.format,
+                wanted.path,
+                wanted.path_for(id_, config.cluster.data_dir),
+                config.cluster.currency,
+            )
+            for wanted in config.projections_of(node)
+        ],
+    )
+
     async def begin() -> None:
         await replica.replicator.start()
         seed.start()
+        projector.start()
 
     async def end() -> None:
+        projector.stop()
         seed.stop()
         await replica.replicator.stop()
 
-    routes = OrderRoutes(replica.replicator, replica.health)
+    routes = OrderRoutes(replica.replicator, replica.health, projector)
     return Daemon(node.name, reactor, begin, end, [replica.site(routes, ORDER_ERRORS, reactor)])
 
 
@@ -252,21 +272,24 @@ def catalog_replica(config: Config, id_: int, reactor: Any) -> Daemon:
     """A learner of the ledger that answers lookups and pushes changes."""
     node = config.catalog(id_)
     replica = _Replica(config, node, "catalog", reactor)
+    window = Window(replica.replicator)
     feed = Feed(replica.replicator, reactor)
     forwarder = Forwarder(replica.replicator, order_services(config, config.orders, node.name, reactor))
     restock = Restock(replica.replicator, forwarder.submit, config.restock.to, config.restock.every, reactor, new_id)
 
     async def begin() -> None:
         await replica.replicator.start()
+        window.start()
         feed.start()
         restock.start()
 
     async def end() -> None:
         restock.stop()
         feed.stop()
+        window.stop()
         await replica.replicator.stop()
 
-    routes = CatalogRoutes(replica.replicator, replica.health, feed, forwarder, reactor)
+    routes = CatalogRoutes(replica.replicator, replica.health, window, feed, forwarder, reactor)
     return Daemon(node.name, reactor, begin, end, [replica.site(routes, CATALOG_ERRORS, reactor)])
 
 
@@ -280,16 +303,22 @@ def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
     cache = Cache(node.cache_size)
     leader = LeaderClient(list(orders.values()), reactor, chance, deadline=config.timing.request)
     feed = Subscription(catalogs, cache, reactor, chance)
-    balance = Balance([other.name for other in config.catalogs])
-    storefront = Storefront(leader, catalogs, cache, feed, balance, reactor)
+    books = any(public.dialect == "books" for public in node.publics)
+    balance = Balance([other.name for other in config.catalogs], RoundRobinByKind() if books else RoundRobin())
+    roll_call = RollCall(catalogs, balance, reactor)
+    replicas = {other.name: OrderReplica(other.id, host_and_port(other.url)) for other in config.orders}
+    storefront = Storefront(leader, catalogs, cache, feed, balance, reactor, replicas=replicas)
 
     async def begin() -> None:
         storefront.start()
+        if books:
+            roll_call.start()
 
     async def end() -> None:
         until = reactor.seconds() + config.timing.request
         while leader.queued and reactor.seconds() < until:
             await deferLater(reactor, 0.01)
+        roll_call.stop()
         storefront.stop()
 
     public = [f"{other.dialect} {other.listen}" for other in node.publics]

@@ -23,6 +23,7 @@ from toystore.model import (
     Refusal,
     Refused,
     Request,
+    SetPrice,
 )
 from toystore.replication.interface import Answer, NotLeader, TurnedAway, Unsure
 from toystore.web.interface import (
@@ -202,6 +203,20 @@ def test_lists_and_searches(catalog: Case) -> None:
     assert names(0, 10, "X") == ["Tux", "Fox"]
     assert names(0, 10, topic="dolls") == ["Barbie"]
     assert names(0, 10, topic="") == ["Tux", "Fox"]
+
+
+def test_the_history_comes_in_pages(catalog: Case) -> None:
+    for n in range(3):
+        catalog.replica.commit(buy(f"r{n}"))
+    catalog.replica.commit(Request("up", SetPrice("Fox", 7)))
+    orders = catalog.wait(catalog.service.orders_from(1, 1))
+    assert ([order.number for order in orders.value], orders.asof, orders.age) == ([1], Position(0, 5), None)
+    assert len(catalog.wait(catalog.service.orders_from(1, 9)).value) == 2
+    assert catalog.wait(catalog.service.orders_from(3, 9)).value == []
+    changes = catalog.wait(catalog.service.changes_from(5, 0, 9))
+    assert [(change.command, change.value) for change in changes.value] == [("set_price", "7")]
+    assert (changes.asof, changes.age) == (Position(0, 5), None)
+    assert catalog.wait(catalog.service.changes_from(5, 1, 9)).value == []
 
 
 @pytest.mark.parametrize("generation", [0, 3])

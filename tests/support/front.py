@@ -17,10 +17,10 @@ from twisted.web.resource import IResource
 
 from tests.support.replica import TOYS
 from tests.support.services import FakeCatalogService, FakeLedger, FakeOrderService
-from toystore.frontend.balance import Balance
+from toystore.frontend.balance import Balance, Policy
 from toystore.frontend.cache import Cache
 from toystore.frontend.leader import LeaderClient
-from toystore.frontend.storefront import Storefront
+from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.model import CatalogRow, Line
 from toystore.web.client import Body
@@ -37,7 +37,15 @@ def advance(clock: Clock, seconds: float) -> None:
 class Front:
     """Three order replicas, of which the third leads, `catalogs` catalogs, and a storefront that has started."""
 
-    def __init__(self, *, rows: Sequence[CatalogRow] = TOYS, catalogs: int = 2, cache_size: int = 5, **leader: Any) -> None:
+    def __init__(
+        self,
+        *,
+        rows: Sequence[CatalogRow] = TOYS,
+        catalogs: int = 2,
+        cache_size: int = 5,
+        policy: Policy | None = None,
+        **leader: Any,
+    ) -> None:
         self.clock = Clock()
         self.ledger = FakeLedger(rows)
         self.orders = [FakeOrderService(f"order-{i}", self.ledger, self.clock) for i in (1, 2, 3)]
@@ -46,8 +54,11 @@ class Front:
         self.cache = Cache(cache_size)
         self.leader = LeaderClient(self.orders, self.clock, Random(1), **leader)
         self.feed = Subscription(self.catalogs, self.cache, self.clock, Random(2))
-        balance = Balance([catalog.node for catalog in self.catalogs])
-        self.store = Storefront(self.leader, self.catalogs, self.cache, self.feed, balance, self.clock)
+        self.balance = Balance([catalog.node for catalog in self.catalogs], policy)
+        replicas = {f"order-{i}": OrderReplica(i, f"10.0.0.1:{9000 + i}") for i in (1, 2, 3)}
+        self.store = Storefront(
+            self.leader, self.catalogs, self.cache, self.feed, self.balance, self.clock, replicas=replicas
+        )
         self._ids = count(1)
         self.store.start()
 

@@ -14,9 +14,12 @@ from tests.support.replica import FakeReplica, now
 from toystore.catalog.feed import Feed
 from toystore.catalog.forward import Forwarder
 from toystore.catalog.routes import CatalogRoutes
+from toystore.catalog.window import Window
 from toystore.ops.health import Health, NodeFacts
+from toystore.orders.projection import Projector
 from toystore.orders.routes import OrderRoutes
-from toystore.web.client import Body, HttpCatalogService, HttpOrderService, Reached, _Collector
+from toystore.web.agent import Body
+from toystore.web.client import HttpCatalogService, HttpOrderService, Reached, _Collector
 
 T = TypeVar("T")
 
@@ -46,7 +49,7 @@ class OrderNode(Asked):
         self.clock = Clock()
         self.replica = replica or FakeReplica()
         facts = NodeFacts(self.replica.node, "order", "toys", "raft", 4711)
-        self.routes = OrderRoutes(self.replica, Health(self.replica, facts, self.clock))
+        self.routes = OrderRoutes(self.replica, Health(self.replica, facts, self.clock), Projector(self.replica, ()))
         self.agent = RequestTraversalAgent(self.routes.resource())
         self.service = HttpOrderService(self.replica.node, "http://node", self.agent, self.clock, "toys", "front-1")
 
@@ -61,7 +64,9 @@ class CatalogNode(Asked):
         self.forwarder = Forwarder(self.replica, {order.replica.node: order.service for order in orders})
         facts = NodeFacts("catalog-1", "catalog", "toys", "raft", 4711)
         health = Health(self.replica, facts, self.clock)
-        self.routes = CatalogRoutes(self.replica, health, self.feed, self.forwarder, self.clock)
+        self.window = Window(self.replica)
+        self.window.start()
+        self.routes = CatalogRoutes(self.replica, health, self.window, self.feed, self.forwarder, self.clock)
         self.agent = RequestTraversalAgent(self.routes.resource())
         self.service = HttpCatalogService("catalog-1", "http://node", self.agent, self.clock)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from tests.support.replica import TOYS, FakeReplica, now
-from toystore.model import CatalogRow, Order, Position, Product, Request
+from toystore.model import CatalogChange, CatalogRow, Order, Position, Product, Request
 from toystore.replication.interface import NotLeader, Result, TurnedAway, Unsure
 from toystore.storage.interface import Reader
 from toystore.web.interface import (
@@ -200,6 +200,15 @@ class FakeCatalogService:
     ) -> Deferred[Dated[list[Product]]]:
         self.asked.append("*")
         return self._read(lambda reader: reader.products(after, limit, text, topic), at_least)
+
+    def orders_from(self, number: int, limit: int) -> Deferred[Dated[list[Order]]]:
+        return self._export(lambda reader: reader.orders_from(number, limit))
+
+    def changes_from(self, index: int, sequence: int, limit: int) -> Deferred[Dated[list[CatalogChange]]]:
+        return self._export(lambda reader: reader.changes_from(index, sequence, limit))
+
+    def _export(self, query: Callable[[Reader], T]) -> Deferred[Dated[T]]:
+        return self._read(query, None).addCallback(lambda dated: evolve(dated, age=None))
 
     def _read(self, query: Callable[[Reader], T], at_least: Position | None) -> Deferred[Dated[T]]:
         self.at_least.append(at_least)

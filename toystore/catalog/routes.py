@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve
@@ -12,11 +11,11 @@ from twisted.web.server import Request
 
 from toystore.catalog.feed import Feed, FeedFull
 from toystore.catalog.forward import Forwarder, NoLeader
+from toystore.catalog.window import Window
 from toystore.encoding import EncodingError, kind_of
-from toystore.model import AdjustStock, PutProduct, RestockEmpty, SetPrice
+from toystore.model import AdjustStock, Position, PutProduct, RestockEmpty, SetPrice
 from toystore.ops.health import Health, add_health_routes
 from toystore.replication.interface import Replica
-from toystore.storage.interface import Reader
 from toystore.web import codec
 from toystore.web.answers import INTERNAL_ERRORS, HotPaths, Reply, json_app
 from toystore.web.input import BadInput, query_integer, query_text
@@ -44,31 +43,42 @@ ERRORS = evolve(
 
 
 class CatalogRoutes:
-    """The routes over one replica."""
+    """The routes over one replica, and over the window on its products."""
 
     app = json_app()
 
-    def __init__(self, replica: Replica, health: Health, feed: Feed, forwarder: Forwarder, clock: IReactorTime) -> None:
+    def __init__(
+        self, replica: Replica, health: Health, window: Window, feed: Feed, forwarder: Forwarder, clock: IReactorTime
+    ) -> None:
         self.replica = replica
         self.health = health
+        self._window = window
         self._feed = feed
         self._forwarder = forwarder
         self._clock = clock
 
     def resource(self) -> HotPaths:
         """The root of a site; more hot paths may be added to it."""
-        return HotPaths(self.app, ERRORS).add("POST", "/ledger", self.ledger)
+        root = HotPaths(self.app, ERRORS)
+        return root.add("POST", "/ledger", self.ledger).add_names("GET", "/products/", self.product)
+
+    async def product(self, name: str, request: Request, body: bytes) -> Reply:
+        await self._reach(request)
+        shown = self._window.look(name)
+        return self._dated(*(shown or await self.replica.read(lambda reader: reader.product(name))))
 
     @app.route("/products/<name>", methods=["GET"])
-    async def product(self, request: Request, name: str) -> bytes:
-        return await self._at(request, lambda reader: reader.product(name))
+    async def product_by_klein(self, request: Request, name: str) -> bytes:
+        return (await self.product(name, request, b"")).send(request)
 
     @app.route("/products", methods=["GET"])
     async def products(self, request: Request) -> bytes:
         after = query_integer(request, "after") or 0
         limit = query_integer(request, "limit", 1, MAX_PAGE) or MAX_PAGE
         text, topic = query_text(request, "q") or "", query_text(request, "topic")
-        return await self._at(request, lambda reader: reader.products(after, limit, text, topic))
+        await self._reach(request)
+        found = await self.replica.read(lambda reader: reader.products(after, limit, text, topic))
+        return self._dated(*found).send(request)
 
     @app.route("/changes", methods=["GET"])
     async def changes(self, request: Request) -> None:
@@ -86,18 +96,19 @@ class CatalogRoutes:
         submitted = await self._forwarder.submit(batch.requests)
         return Reply(200, codec.encode_results(submitted.term, submitted.results))
 
-    async def _at(self, request: Request, query: Callable[[Reader], Any]) -> bytes:
-        """The dated value of `query`, no older than the request's `min_index`."""
+    async def _reach(self, request: Request) -> None:
+        """Wait for the request's `min_index` to be applied here. Raises Behind, BadInput, EncodingError."""
         least = query_text(request, "min_index")
-        if least is not None:
-            position = codec.read_position(least)
-            try:
-                await self.replica.wait_for(position).addTimeout(MAX_WAIT, self._clock)
-            except TimedOut:
-                here = codec.position_text(self.replica.position())
-                raise Behind(f"{least} was asked for, {here} is applied here") from None
-        value, asof = await self.replica.read(query)
-        return Reply(200, codec.encode_dated(value, asof, self.replica.leader_age())).send(request)
+        if least is None:
+            return
+        try:
+            await self.replica.wait_for(codec.read_position(least)).addTimeout(MAX_WAIT, self._clock)
+        except TimedOut:
+            here = codec.position_text(self.replica.position())
+            raise Behind(f"{least} was asked for, {here} is applied here") from None
+
+    def _dated(self, value: Any, asof: Position) -> Reply:
+        return Reply(200, codec.encode_dated(value, asof, self.replica.leader_age()))
 
     add_health_routes(app)
     ERRORS.install(app)

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from toystore.web.client import Calls, make_agent
+from toystore.web.agent import make_agent
+from toystore.web.client import Calls
 from toystore.web.interface import Broken, Unreachable
 
 T = TypeVar("T")

@@ -3,6 +3,7 @@ break things."""
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shlex
@@ -27,7 +28,7 @@ from twisted.internet.task import deferLater
 
 from toystore.commands.asking import Asker
 from toystore.commands.loop import UNSURE, USAGE, YES, CommandFailed, run
-from toystore.commands.place import Place, cluster_options
+from toystore.commands.place import Place, cluster_options, packaged_place
 from toystore.commands.shop import Trip, exit_code, gather_crowd, in_words
 from toystore.commands.status import (
     PATIENCE,
@@ -114,14 +115,14 @@ def this_command() -> str:
     return f"PYTHONPATH={shlex.quote(str(checkout))} {shlex.quote(sys.executable)} -m toystore"
 
 
-def introduction(place: Place, leader: str) -> str:
-    """Where everything is, and what to try."""
+def introduction(place: Place, leader: str, product: str = "Fox") -> str:
+    """Where everything is, and what to try, such as an order for the product."""
     addresses = public_addresses(place.config)
     lines = [f"{dialect:<7} {url}" for dialect, urls in addresses.items() for url in urls]
     lines.append(f"data    {place.data_dir}")
     if "v1" in addresses:
-        body = '{"side": "buy", "lines": [{"name": "Fox", "quantity": 1}]}'
-        lines.append(f"order   curl -s {addresses['v1'][0]}/v1/orders -d '{body}'")
+        body = json.dumps({"side": "buy", "lines": [{"name": product, "quantity": 1}]})
+        lines.append(f"order   curl -s {addresses['v1'][0]}/v1/orders -d {shlex.quote(body)}")
     where = f"--config {shlex.quote(str(place.config_file))} --data-dir {shlex.quote(str(place.data_dir))}"
     lines.append(f"kill the leader: {this_command()} node kill {leader} {where}")
     lines.append(f"start it again:  {this_command()} node start {leader} {where}")
@@ -144,7 +145,7 @@ async def demonstrate(reactor: Any, place: Place, dialect: str, seconds: float |
         crowd = await gather_crowd(reactor, Trip(urls[0], dialect, (), CLIENTS, 1, GENTLE))
         watch = Watch(reactor, place, up, crowd)
         first = await watch.look()
-        intro = introduction(place, first["leader"] or place.config.orders[-1].name)
+        intro = introduction(place, first["leader"] or place.config.orders[-1].name, DIALECTS[dialect].known[0])
         shopping = Deferred.fromCoroutine(crowd.shop(GENTLE))
         say = watch.happened if sys.stdout.isatty() else click.echo
         try:
@@ -206,11 +207,14 @@ def _keys() -> Iterator[Callable[[], str]]:
 def demo_command(place: Place, dialect: str, seconds: float | None) -> None:
     """Run a cluster in a fresh directory, send it gentle customers, and show what happens.
 
-    The data is in a temporary directory of its own, or in a new one under DATA_DIR where that is given. At
-    the end every order is verified; exit code 1 where one is not as it was promised. The data is removed
-    where all is well.
+    Without --config it is the packaged cluster that speaks the dialect. The data is in a temporary directory
+    of its own, or in a new one under DATA_DIR where that is given. At the end every order is verified; exit
+    code 1 where one is not as it was promised. The data is removed where all is well.
     """
-    given = click.get_current_context().params.get("data_dir")
+    options = click.get_current_context().params
+    given = options.get("data_dir")
+    if options.get("config") is None:
+        place = packaged_place(dialect, given)
     if given is not None:
         given.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir = Path(tempfile.mkdtemp(prefix="toystore-demo-", dir=given)).absolute()

@@ -1,4 +1,7 @@
-"""`toystore export`: the ledger as text, read from a running replica page by page."""
+"""`toystore export`: the ledger as text, read from a running replica page by page.
+
+`products`, `orders` and `log` are one JSON object a line; the other formats are those of `toystore.projections`.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,43 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
 from toystore.commands.asking import Asker, Unanswered
 from toystore.commands.loop import UNSURE, USAGE, YES, CommandFailed, run
 from toystore.commands.place import Place, cluster_options
+from toystore.encoding import from_json
+from toystore.model import CatalogChange, Order, Product
 from toystore.ops.config import FORMATS
+from toystore.projections import FORMATS as PROJECTIONS
+from toystore.projections import ChangeFormat, ProductFormat
 from toystore.supervisor.launch import Node, UnknownNode, check_names, nodes_of
 
-KEYS = {"products": "number", "orders": "number", "log": "index"}
-"""The formats that can be had, and the field that counts their rows."""
+T = TypeVar("T")
+TABLES = ("products", "orders", "log")
+"""The formats that are tables of a replica as they are."""
 PAGE = 500
 PATIENCE = 30.0
 """Seconds for one page."""
 
 
+def _next_row(table: str, last: bytes) -> str:
+    """Where the page begins that follows this row."""
+    row = json.loads(last)
+    match table:
+        case "changes":
+            return f"{row['index']}:{row['sequence'] + 1}"
+        case "log":
+            return str(row["index"] + 1)
+        case _:
+            return str(row["number"] + 1)
+
+
 async def pages(asker: Asker, node: Node, table: str) -> AsyncIterator[list[bytes]]:
     """All rows of a table of a replica, in order, as JSON lines without their ends. Raises Unanswered."""
-    start = 0
+    start = "0"
     while True:
         path = f"/export/{table}?from={start}&limit={PAGE}"
         status, body = await asker.fetch(node.url, path)
@@ -35,7 +55,7 @@ async def pages(asker: Asker, node: Node, table: str) -> AsyncIterator[list[byte
         if not lines:
             return
         yield lines
-        start = json.loads(lines[-1])[KEYS[table]] + 1
+        start = _next_row(table, lines[-1])
 
 
 def replicas_to_ask(place: Place, name: str | None) -> list[Node]:
@@ -64,12 +84,48 @@ async def first_alive(asker: Asker, nodes: list[Node]) -> Node:
     raise CommandFailed(UNSURE, "no replica answers\n" + "\n".join(reasons))
 
 
-async def write_out(reactor: Any, place: Place, table: str, name: str | None, out: BinaryIO) -> int:
+async def _rows(asker: Asker, node: Node, table: str, cls: type[T]) -> AsyncIterator[T]:
+    async for lines in pages(asker, node, table):
+        for line in lines:
+            yield from_json(line, cls)
+
+
+async def _all(asker: Asker, node: Node, table: str, cls: type[T]) -> list[T]:
+    return [row async for row in _rows(asker, node, table, cls)]
+
+
+async def exported(asker: Asker, node: Node, name: str, currency: str) -> AsyncIterator[bytes]:
+    """The bytes of a format, in pieces. Raises Unanswered."""
+    if name in TABLES:
+        async for lines in pages(asker, node, name):
+            yield b"\n".join(lines) + b"\n"
+        return
+    format_ = PROJECTIONS[name]
+    if isinstance(format_, ProductFormat):
+        yield format_.whole(await _all(asker, node, "products", Product), currency)
+    elif isinstance(format_, ChangeFormat):
+        products = await _all(asker, node, "products", Product)
+        changes, orders = (
+            await _all(asker, node, "changes", CatalogChange),
+            await _all(asker, node, "orders", Order),
+        )
+        yield format_.whole(format_.merged(changes, orders, {product.name: product.number for product in products}))
+    else:
+        yield format_.head
+        first = True
+        async for order in _rows(asker, node, "orders", Order):
+            rows = format_.rows(order)
+            yield (b"" if first else format_.glue) + format_.glue.join(rows)
+            first = False
+        yield format_.tail
+
+
+async def write_out(reactor: Any, place: Place, format_: str, name: str | None, out: BinaryIO) -> int:
     asker = Asker(reactor, PATIENCE)
     node = await first_alive(asker, replicas_to_ask(place, name))
     try:
-        async for lines in pages(asker, node, table):
-            out.write(b"\n".join(lines) + b"\n")
+        async for piece in exported(asker, node, format_, place.config.cluster.currency):
+            out.write(piece)
         out.flush()
     except Unanswered as error:
         raise CommandFailed(UNSURE, f"{node.name} stopped in the middle: {error}") from error
@@ -83,7 +139,6 @@ async def write_out(reactor: Any, place: Place, table: str, name: str | None, ou
 @click.argument("format_", metavar="FORMAT", type=click.Choice(FORMATS))
 @click.option("--node", "name", metavar="NODE", help="Ask this replica. [the first that answers]")
 def export_command(place: Place, format_: str, name: str | None) -> None:
-    """Write the ledger to stdout. FORMAT is products, orders or log: one JSON object a line."""
-    if format_ not in KEYS:
-        raise CommandFailed(USAGE, f"{format_} can not be exported yet; there are {', '.join(KEYS)}")
+    """Write the ledger to stdout. FORMAT is products, orders or log (one JSON object a line), or the file format of
+    one of the older systems."""
     run(lambda reactor: write_out(reactor, place, format_, name, sys.stdout.buffer))

@@ -11,7 +11,7 @@ import click
 from attrs import frozen
 
 from toystore.commands.loop import USAGE, CommandFailed
-from toystore.ops.config import Config, ConfigError, default_config_path, load_config
+from toystore.ops.config import Config, ConfigError, default_config_path, load_config, packaged_configs
 
 DEFAULT_DATA_DIR = "toystore-data"
 
@@ -35,6 +35,15 @@ def find_place(config: Path | None, data_dir: Path | None) -> Place:
     except (ConfigError, OSError) as error:
         raise CommandFailed(USAGE, str(error)) from error
     return Place(loaded, Path(file).absolute(), Path(loaded.cluster.data_dir))
+
+
+def packaged_place(dialect: str, data_dir: Path | None) -> Place:
+    """The first cluster that comes with the package and has customers who speak the dialect. Raises CommandFailed (2)."""
+    for file in packaged_configs():
+        place = find_place(file, data_dir or Path(DEFAULT_DATA_DIR))
+        if any(public.dialect == dialect for front in place.config.fronts for public in front.publics):
+            return place
+    raise CommandFailed(USAGE, f"no config of the package has a public listener for the dialect {dialect}")
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:

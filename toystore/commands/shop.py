@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 from toystore.commands.loop import NO, UNSURE, USAGE, YES, CommandFailed, run
 from toystore.commands.status import console
 from toystore.shop.connection import Connection
-from toystore.shop.dialects import DIALECTS, TOYS
+from toystore.shop.dialects import DIALECTS
 from toystore.shop.shopper import Crowd, Habits, NoProducts, Verdict, product_names
 from toystore.shop.tally import KINDS, OUTCOMES, Tally
 
@@ -45,7 +45,7 @@ async def gather_crowd(reactor: Any, trip: Trip) -> Crowd:
         return Connection(reactor, trip.url)
 
     try:
-        names = list(trip.names) or await product_names(connect(), dialect) or list(TOYS)
+        names = list(trip.names) or await product_names(connect(), dialect) or list(dialect.known)
     except NoProducts as error:
         raise CommandFailed(UNSURE, f"{trip.url}: {error}") from error
     return Crowd(reactor, connect, dialect, names, trip.clients, trip.seed)

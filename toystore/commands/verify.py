@@ -161,6 +161,38 @@ async def count_orders(asker: Asker, node: Node, findings: Findings) -> None:
     findings.equal.append(f"orders of {node.name}: {expected}, numbered without a gap")
 
 
+async def compare_projections(reactor: Any, asker: Asker, orders: Sequence[Node], findings: Findings) -> None:
+    """The files that order replicas keep are the same bytes; where orders come in, as of the same index once."""
+    seen: dict[tuple[str, str], dict[str, tuple[int, str]]] = {}
+    for _ in range(TRIES):
+        answers = await together(_projections(asker, node) for node in orders)
+        seen = {}
+        for node, answer in zip(orders, answers, strict=True):
+            for row in answer:
+                seen.setdefault((row["format"], row["path"]), {})[node.name] = (row["index"], row["sha256"])
+        if all(len({sha for _, sha in held.values()}) == 1 for held in seen.values()):
+            break
+        await deferLater(reactor, PAUSE)
+    for (format_, path), held in seen.items():
+        told = ", ".join(f"{name}: {sha[:16]}" for name, (_, sha) in held.items())
+        at_one_index = len({index for index, _ in held.values()}) == 1
+        if len({sha for _, sha in held.values()}) == 1:
+            findings.equal.append(f"{format_} in {path} is the same: {told}")
+        elif at_one_index:
+            findings.different.append(f"{format_} in {path} differs: {told}")
+        else:
+            findings.unknown.append(f"{format_} in {path} was never seen at one index: {told}")
+
+
+async def _projections(asker: Asker, node: Node) -> list[Any]:
+    """Of a replica that does not answer none: that it is silent is told elsewhere."""
+    try:
+        status, body = await asker.get(node.url, "/projections", HASH_SECONDS)
+    except Unanswered:
+        return []
+    return list(body["projections"]) if status == 200 else []
+
+
 async def verify(reactor: Any, place: Place) -> int:
     replicas = replicas_to_ask(place, None)
     asker = Asker(reactor, HASH_SECONDS)
@@ -173,6 +205,8 @@ async def verify(reactor: Any, place: Place) -> int:
     hashes.report("state", findings)
     if len(silent) < len(replicas):
         await count_orders(asker, await first_alive(asker, replicas), findings)
+        orders = [node for node in replicas if node.role == "order"]
+        await compare_projections(reactor, asker, orders, findings)
     enough = min(2, len(replicas))
     code = findings.exit_code(len(digests.values) >= enough and len(hashes.values) >= enough)
     for label, sentences in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import define
+from attrs import define, field
 
 
 class Policy(Protocol):
@@ -24,6 +24,17 @@ class RoundRobin:
     def turn(self, kind: str, count: int) -> int:
         self._next = (self._next + 1) % count
         return self._next
+
+
+@define
+class RoundRobinByKind:
+    """A turn for each kind of request, which begins with the second node (row H1)."""
+
+    _turns: dict[str, int] = field(factory=dict)
+
+    def turn(self, kind: str, count: int) -> int:
+        self._turns[kind] = (self._turns.get(kind, 0) + 1) % count
+        return self._turns[kind]
 
 
 @define

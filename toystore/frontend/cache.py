@@ -144,19 +144,21 @@ class Cache:
             self.floor_all = Position(position.generation, 0)
         self.highest = max(self.highest, position)
 
-    def raise_floor(self, name: str, position: Position) -> None:
-        """The product has changed at `position`."""
+    def raise_floor(self, name: str, position: Position) -> bool:
+        """The product has changed at `position`. Whether an entry was forgotten for it."""
         self.hear(position)
         if position <= self._floors.get(name, ORIGIN) or position.generation < self.highest.generation:
-            return
+            return False
         self._floors[name] = position
         self._floors.move_to_end(name)
         if len(self._floors) > self._max_floors:
             _, dropped = self._floors.popitem(last=False)
             self.floor_all = max(self.floor_all, dropped)
         entry = self._entries.get(name)
-        if entry is not None and entry.asof < position:
-            self._remove(entry)
+        if entry is None or entry.asof >= position:
+            return False
+        self._remove(entry)
+        return True
 
     def raise_all(self, position: Position) -> None:
         """Anything may have changed up to `position`."""
@@ -173,6 +175,11 @@ class Cache:
         if entry is not None:
             self._remove(entry)
         return entry is not None
+
+    def drop_numbered(self, number: int) -> None:
+        """Forget the entry of the product with this number, if there is one."""
+        for entry in [entry for entry in self._entries.values() if entry.product.number == number]:
+            self._remove(entry)
 
     def clear(self) -> None:
         for entry in list(self._entries.values()):

@@ -113,6 +113,16 @@ class LeaderSearch:
             if self.leader is None or node != self.leader.node:
                 self._ask(node)
 
+    async def answers(self, node: str) -> bool:
+        """Whether the replica answers now, as a leader or not."""
+        try:
+            await maybeDeferred(self._services[node].submit, ()).addTimeout(self._patience, self._clock)
+        except NotLeader:
+            return True
+        except (Unreachable, Broken, TimedOut):
+            return False
+        return True
+
     def _become(self, node: str) -> None:
         self.leader = self._services[node]
         self.changes += 1

@@ -6,7 +6,8 @@ Every method returns a value with the position it was read or carried out at, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 
 from toystore.frontend.balance import Balance
 from toystore.frontend.cache import Cache
+from toystore.frontend.history import History, read_history
 from toystore.frontend.leader import LeaderClient
 from toystore.frontend.subscription import Subscription, too_old
 from toystore.model import (
@@ -44,6 +46,17 @@ log = Logger()
 FOUNDED = Position(0, 1)
 """A catalog behind this has heard of nothing yet."""
 
+MAX_NAMES = 10_000
+"""Names remembered by the number of the product."""
+
+
+@frozen
+class OrderReplica:
+    """One of those that carry out orders; `address` is "host:port"."""
+
+    id: int
+    address: str
+
 
 @frozen
 class Carried:
@@ -66,7 +79,8 @@ class _Flight:
 
 class Storefront:
     """`patience`: how long one catalog may take for one answer, in seconds; more than it waits to catch
-    up (1 s).
+    up (1 s). The `kind` of a request says in whose turn it is asked, where the policy of `balance` minds.
+    `replicas` are the order replicas by name, for those who ask which one leads.
 
     A `Dated` from here has age 0 where it is current, else the age to mark it with (None: not known).
     """
@@ -81,6 +95,7 @@ class Storefront:
         clock: IReactorTime,
         *,
         patience: float = 2.0,
+        replicas: Mapping[str, OrderReplica] = MappingProxyType({}),
     ) -> None:
         self.cache = cache
         self._leader = leader
@@ -89,7 +104,9 @@ class Storefront:
         self._balance = balance
         self._clock = clock
         self._patience = patience
+        self._replicas = replicas
         self._flights: dict[str, _Flight] = {}
+        self._names: dict[tuple[int, int], str] = {}  # by generation and number
 
     def start(self) -> None:
         self._leader.start()
@@ -105,7 +122,9 @@ class Storefront:
 
     # Products
 
-    async def product(self, name: str, at_least: Position = ORIGIN, linearizable: bool = False) -> Dated[Product]:
+    async def product(
+        self, name: str, at_least: Position = ORIGIN, linearizable: bool = False, kind: str = "product"
+    ) -> Dated[Product]:
         """The product, as of `at_least` or later; `linearizable`: as of now, from the leader.
 
         Raises RefusedError (UNKNOWN_PRODUCT), CatalogIsBehind, Unavailable.
@@ -115,31 +134,60 @@ class Storefront:
         entry = self.cache.get(name, self._clock.seconds(), at_least)
         counters = self.cache.counters
         if entry is not None:
-            log.debug("***** CACHE HIT ***** {name}, {hits} so far", name=name, hits=counters.hits)
+            log.debug("***** CACHE HIT ***** Fetching {name} from the memory, {hits} so far", name=name, hits=counters.hits)
             return Dated(entry.product, entry.asof)
         log.debug("***** CACHE MISS ***** {name}, {misses} so far", name=name, misses=counters.misses)
         needed = max(self.cache.needed(name), at_least)
         newest = max(self.cache.highest, FOUNDED)
-        dated = await self._shared(name, needed, at_least)
+        dated = await self._shared(name, needed, at_least, kind)
         if dated.value is None and dated.asof < newest:  # an old "not found" means nothing, not even with its age
-            dated = await self._shared(name, newest, newest)
+            dated = await self._shared(name, newest, newest, kind)
         return self._known(name, dated)
+
+    async def numbered(self, number: int, kind: str = "product") -> Dated[Product]:
+        """The product with this number. Raises as `product`."""
+        name = self._name_of(number)
+        if name is not None:
+            return await self.product(name, kind=kind)
+        if not 1 <= number <= BOUND:
+            raise _unknown_number(number)
+        newest = max(self.cache.highest, FOUNDED)
+        dated = await self.products(number - 1, 1, kind=kind)
+        if not _begins_with(dated.value, number) and dated.asof < newest:  # as in `product`
+            dated = await self.products(number - 1, 1, at_least=newest, kind=kind)
+        if not _begins_with(dated.value, number):
+            raise _unknown_number(number)
+        (product,) = dated.value
+        if len(self._names) >= MAX_NAMES:
+            self._names.clear()
+        self._names[dated.asof.generation, number] = product.name
+        self.cache.put(product, dated.asof)
+        return Dated(product, dated.asof, dated.age)
+
+    async def name_of(self, number: int, kind: str = "product") -> str:
+        """What the product with this number is called; asks nobody who was asked before. Raises as `product`."""
+        return self._name_of(number) or (await self.numbered(number, kind)).value.name
+
+    def _name_of(self, number: int) -> str | None:
+        """A product keeps its number and its name as long as the generation lasts."""
+        return self._names.get((self.cache.highest.generation, number))
 
     def _known(self, name: str, dated: Dated[Product | None]) -> Dated[Product]:
         self.cache.hear(dated.asof)
         if dated.value is None:
             raise RefusedError(Refusal.UNKNOWN_PRODUCT, f"there is no product called {name!r}")
-        self.cache.put(dated.value, dated.asof)
+        if self.cache.put(dated.value, dated.asof):
+            log.debug("Writing {name} to the cache", name=name)
         return Dated(dated.value, dated.asof, dated.age)
 
-    def _shared(self, name: str, needed: Position, strict: Position) -> Deferred[Dated[Product | None]]:
+    def _shared(self, name: str, needed: Position, strict: Position, kind: str) -> Deferred[Dated[Product | None]]:
         """Join a question under way, if its answer will do; whoever came after a floor rose asks a new
         one."""
         flight = self._flights.get(name)
         if flight is None or flight.needed < needed or flight.strict < strict:
             flight = _Flight(needed, strict)
             self._flights[name] = flight
-            asked = ensureDeferred(self._ask("product", lambda c, at_least: c.product(name, at_least), needed, strict))
+            asked = ensureDeferred(self._ask(kind, lambda c, at_least: c.product(name, at_least), needed, strict))
             waiter = self._wait_for(flight)
             asked.addBoth(self._landed, name, flight)
             asked.addErrback(lambda failure: log.failure("an answer was mishandled", failure))
@@ -160,15 +208,33 @@ class Storefront:
             flight.waiters.pop(0).callback(result)
 
     async def products(
-        self, after: int, limit: int, text: str = "", topic: str | None = None, at_least: Position = ORIGIN
+        self,
+        after: int,
+        limit: int,
+        text: str = "",
+        topic: str | None = None,
+        at_least: Position = ORIGIN,
+        kind: str = "products",
     ) -> Dated[list[Product]]:
         """By number, those above `after`. Raises CatalogIsBehind, Unavailable."""
         needed = max(self.cache.highest, at_least)
         dated = await self._ask(
-            "products",
+            kind,
             lambda catalog, position: catalog.products(after, limit, text, topic, position),
             needed,
             at_least,
+        )
+        self.cache.hear(dated.asof)
+        return dated
+
+    async def history(self, kind: str = "history") -> Dated[History]:
+        """All orders and changes of the catalog. Raises CatalogIsBehind, and Unavailable, also where they are too many to
+        be read in time."""
+        dated = await self._ask(
+            kind,
+            lambda catalog, at_least: ensureDeferred(read_history(catalog, at_least)),
+            self.cache.highest,
+            ORIGIN,
         )
         self.cache.hear(dated.asof)
         return dated
@@ -272,6 +338,16 @@ class Storefront:
 
     # How it goes
 
+    def leading(self) -> OrderReplica | None:
+        """The order replica that leads now; None where none is known to."""
+        leader = self._leader.search.leader
+        return None if leader is None else self._replicas[leader.node]
+
+    async def answers(self, id_: int) -> bool | None:
+        """Whether the order replica with this id answers now; None where there is none."""
+        node = next((node for node, replica in self._replicas.items() if replica.id == id_), None)
+        return None if node is None else await self._leader.search.answers(node)
+
     def ready(self) -> list[str]:
         """Why this front end can not do its job; empty where it can."""
         reasons = []
@@ -304,6 +380,14 @@ class Storefront:
             },
             "position": {"generation": cache.highest.generation, "index": cache.highest.index},
         }
+
+
+def _begins_with(products: Sequence[Product], number: int) -> bool:
+    return bool(products) and products[0].number == number
+
+
+def _unknown_number(number: int) -> RefusedError:
+    return RefusedError(Refusal.UNKNOWN_PRODUCT, f"there is no product with the number {number}")
 
 
 def _unknown_order(number: int) -> RefusedError:

@@ -121,7 +121,8 @@ class Subscription:
                 log.info("follows {node} from {position}", node=node, position=line.position)
             case FeedChange():
                 for name in line.names:
-                    self._cache.raise_floor(name, line.position)
+                    if self._cache.raise_floor(name, line.position):
+                        log.debug("Invalidating stock : {name} in cache", name=name)
             case FeedReset():
                 self._cache.clear()
                 self._cache.raise_all(line.position)

@@ -86,3 +86,8 @@ def url(found: object) -> str:
 def host_of(address: str) -> str:
     """The host in a URL that `url` has read."""
     return urlsplit(address).hostname or ""
+
+
+def host_and_port(address: str) -> str:
+    """`127.0.0.1:12502`, of a URL that `url` has read."""
+    return urlsplit(address).netloc

@@ -38,6 +38,7 @@ from toystore.ops.schema import (
     value,
     whole,
 )
+from toystore.projections import FORMATS as PROJECTIONS
 
 DAY = 86_400.0
 
@@ -52,19 +53,8 @@ DIALECTS: Mapping[str, Mapping[str, Key]] = {
 """The options of each dialect. `first`: the number a client sees for order 0; `verbatim`: order queries
 wrapped twice, all values texts (row G1)."""
 
-FORMATS = (
-    "products",
-    "orders",
-    "log",
-    "toys-orders",
-    "toys-raft",
-    "toys-catalog",
-    "trader-orders",
-    "books-changes",
-    "bazaar-orders",
-    "bazaar-catalog",
-)
-"""What a ledger can be exported as, once or all the time (a projection)."""
+FORMATS = ("products", "orders", "log", *PROJECTIONS)
+"""What a ledger can be exported as; all but the first three also all the time (`[[projection]]`)."""
 
 
 class ConfigError(Exception):
@@ -148,7 +138,7 @@ class Restock:
 class Projection:
     """A file that an order replica keeps up to date; `path` may be relative to the data directory."""
 
-    format: str = field(metadata=value(one_of(FORMATS)))
+    format: str = field(metadata=value(one_of(tuple(PROJECTIONS))))
     path: str = field(metadata=value(_projection_path))
 
     def path_for(self, order_id: int, data_dir: Path) -> Path:
@@ -279,6 +269,12 @@ def default_config_path() -> Path:
     package = Path(__file__).resolve().parent.parent
     installed = package / "etc" / "toys.toml"
     return installed if installed.is_file() else package.parent / "etc" / "toys.toml"
+
+
+def packaged_configs() -> list[Path]:
+    """The default config, then the others that come with the package."""
+    default = default_config_path()
+    return [default, *sorted(path for path in default.parent.glob("*.toml") if path != default)]
 
 
 def load_config(path: Path | str, data_dir: Path | str | None = None) -> Config:

@@ -9,9 +9,10 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
-from toystore.encoding import EncodingError
+from toystore.encoding import EncodingError, to_json
 from toystore.model import BOUND
 from toystore.ops.health import Health, add_health_routes
+from toystore.orders.projection import Projector
 from toystore.replication.interface import NotLeader, Replica
 from toystore.storage.interface import Reader
 from toystore.web import codec
@@ -37,9 +38,10 @@ class OrderRoutes:
 
     app = json_app()
 
-    def __init__(self, replica: Replica, health: Health) -> None:
+    def __init__(self, replica: Replica, health: Health, projector: Projector) -> None:
         self.replica = replica
         self.health = health
+        self._projector = projector
 
     def resource(self) -> HotPaths:
         """The root of a site; more hot paths may be added to it."""
@@ -66,6 +68,11 @@ class OrderRoutes:
     @app.route("/products/<name>", methods=["GET"])
     async def product(self, request: Request, name: str) -> bytes:
         return await self._linearizable(request, lambda reader: reader.product(name))
+
+    @app.route("/projections", methods=["GET"])
+    async def projections(self, request: Request) -> bytes:
+        """The files that this replica keeps, with the sha256 of each."""
+        return Reply(200, to_json({"projections": await self._projector.all()})).send(request)
 
     async def _linearizable(self, request: Request, query: Callable[[Reader], Any]) -> bytes:
         value, position = await self.replica.read_linearizable(query)

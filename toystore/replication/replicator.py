@@ -312,10 +312,10 @@ class Replicator:
             return
         index = rows[-1].index
         self.node.applied(index)
+        for listener, _ in list(self._followers):  # first: who waits for a position finds them at it
+            listener(rows)
         self._batches.applied(rows)
         self._positions.applied(index)
-        for listener, _ in list(self._followers):
-            listener(rows)
         self._compact()
         self._act()
 
@@ -364,9 +364,9 @@ class Replicator:
         self._generation = found.generation
         self.node.restore(info.meta)
         self.log.info("{node} has installed a snapshot as of {index}", node=self.node.id, index=info.meta.index)
-        self._positions.applied(info.meta.index)
         for _, reset in list(self._followers):
             reset()
+        self._positions.applied(info.meta.index)
 
     # Leadership
 

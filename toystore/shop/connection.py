@@ -7,7 +7,8 @@ from typing import Any
 from attrs import frozen
 
 from toystore.shop.dialects import Ask, Reply
-from toystore.web.client import Calls, make_agent
+from toystore.web.agent import make_agent
+from toystore.web.client import Calls
 from toystore.web.interface import Broken, Unreachable
 
 PATIENCE = 15.0

@@ -1,7 +1,7 @@
 """How a shopper speaks to a store: one small client for each dialect.
 
 A client makes requests and reads replies; it neither sends nor counts. To add a dialect, write a class with
-these four methods and enter it in `DIALECTS`.
+the methods of `Dialect` and enter it in `DIALECTS`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,14 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from attrs import frozen
+
+TOYS = ("Tux", "Whale", "Fox", "Python", "Barbie", "Lego", "Monopoly", "Frisbee", "Marbles", "Giraffe")
+TRADER = tuple(f"stock{n}" for n in range(1, 9))
+BAZAAR = ("apple", "tesla", "ford", "amazon", "nvidia", "intel", "meta", "nike", "amc", "gamestop")
+FLASK = (
+    "FrendCo", "FanStart", "LionCo", "Hellow", "FishCo", "MehirCo", "WorldCo", "GameStart", "EnergyCo", "BoarCo", "FanCo",
+)  # fmt: skip
+"""What the stores of these dialects have (rows C1, C2, C4 and C5)."""
 
 
 class BadReply(Exception):
@@ -40,15 +48,25 @@ class Reply:
 
 
 @frozen
-class Bought:
-    """An order as the store promised it, and as it tells of it later."""
+class Promised:
+    """An order as the store promised it, and as it tells of it later; `side` is buy or sell."""
 
     number: int
     name: str
     quantity: int
+    side: str = "buy"
 
 
 class Dialect(Protocol):
+    """`known` are the products to ask for where the dialect has no list and the shopper was told nothing else;
+    `sides` are what a shopper does there, buy or sell."""
+
+    known: Sequence[str]
+    sides: Sequence[str]
+
+    def refuses(self, reply: Reply) -> bool:
+        """Whether a 2xx reply says no all the same."""
+
     def names(self, after: str | None) -> Ask | None:
         """Ask for a page of product names; None where the dialect has no list."""
 
@@ -60,19 +78,26 @@ class Dialect(Protocol):
     def quantity(self, reply: Reply) -> int:
         """The stock in a 2xx reply to `look`."""
 
-    def buy(self, name: str, quantity: int) -> Ask: ...
+    def place(self, name: str, quantity: int, side: str) -> Ask:
+        """Ask for an order; the side is one of `sides`."""
 
     def number(self, reply: Reply) -> int:
-        """The order number in a 2xx reply to `buy`."""
+        """The order number in a 2xx reply to `place`."""
 
     def query(self, number: int) -> Ask: ...
 
-    def order(self, reply: Reply) -> Bought:
+    def order(self, reply: Reply) -> Promised:
         """The order in a 2xx reply to `query`."""
 
 
 class V1:
     """The store's own API."""
+
+    known: Sequence[str] = TOYS
+    sides: Sequence[str] = ("buy",)
+
+    def refuses(self, reply: Reply) -> bool:
+        return False
 
     def names(self, after: str | None) -> Ask | None:
         return Ask("/v1/products?" + urlencode({"limit": 100} | ({"after": after} if after else {})))
@@ -87,9 +112,9 @@ class V1:
     def quantity(self, reply: Reply) -> int:
         return int(_field(_data(reply), "quantity"))
 
-    def buy(self, name: str, quantity: int) -> Ask:
+    def place(self, name: str, quantity: int, side: str) -> Ask:
         lines = [{"name": name, "quantity": quantity}]
-        return Ask("/v1/orders", json.dumps({"side": "buy", "lines": lines}).encode())
+        return Ask("/v1/orders", json.dumps({"side": side, "lines": lines}).encode())
 
     def number(self, reply: Reply) -> int:
         return int(_field(_data(reply), "number"))
@@ -97,16 +122,19 @@ class V1:
     def query(self, number: int) -> Ask:
         return Ask(f"/v1/orders/{number}")
 
-    def order(self, reply: Reply) -> Bought:
+    def order(self, reply: Reply) -> Promised:
         order = _data(reply)
         lines = _field(order, "lines")
         if not isinstance(lines, list) or len(lines) != 1:
             raise BadReply(f"an order of one line came back as {order}")
-        return Bought(int(_field(order, "number")), str(_field(lines[0], "name")), int(_field(lines[0], "quantity")))
+        return Promised(int(_field(order, "number")), str(_field(lines[0], "name")), int(_field(lines[0], "quantity")))
 
 
-class Toys:
-    """The toy store's API (rows Q1, O1 and G1, in both shapes of G1)."""
+class _Unlisted:
+    """What the older dialects share: no list of products."""
+
+    def refuses(self, reply: Reply) -> bool:
+        return False
 
     def names(self, after: str | None) -> Ask | None:
         return None
@@ -114,13 +142,20 @@ class Toys:
     def named(self, reply: Reply) -> tuple[Sequence[str], str | None]:
         raise BadReply("this dialect has no list")
 
-    def look(self, name: str) -> Ask:
-        return Ask(f"/products/{quote(name, safe='')}")
-
     def quantity(self, reply: Reply) -> int:
         return int(_field(_data(reply), "quantity"))
 
-    def buy(self, name: str, quantity: int) -> Ask:
+
+class Toys(_Unlisted):
+    """The toy store's API (rows Q1, O1 and G1, in both shapes of G1)."""
+
+    known: Sequence[str] = TOYS
+    sides: Sequence[str] = ("buy",)
+
+    def look(self, name: str) -> Ask:
+        return Ask(f"/products/{quote(name, safe='')}")
+
+    def place(self, name: str, quantity: int, side: str) -> Ask:
         return Ask("/orders/", json.dumps({"name": name, "quantity": quantity}).encode())
 
     def number(self, reply: Reply) -> int:
@@ -129,17 +164,70 @@ class Toys:
     def query(self, number: int) -> Ask:
         return Ask(f"/orders/{number}")
 
-    def order(self, reply: Reply) -> Bought:
+    def order(self, reply: Reply) -> Promised:
         order = _data(reply)
         if "data" in order:  # the verbatim shape has it twice
             order = _object(order["data"])
-        return Bought(int(_field(order, "number")), str(_field(order, "name")), int(_field(order, "quantity")))
+        return Promised(int(_field(order, "number")), str(_field(order, "name")), int(_field(order, "quantity")))
 
 
-DIALECTS: dict[str, Dialect] = {"v1": V1(), "toys": Toys()}
+class Bazaar(_Unlisted):
+    """The stock bazaar's API (rows Q4, O8 and G4)."""
 
-TOYS = ("Tux", "Whale", "Fox", "Python", "Barbie", "Lego", "Monopoly", "Frisbee", "Marbles", "Giraffe")
-"""What a shopper asks for where the dialect has no list and it was told nothing else (row C1)."""
+    known: Sequence[str] = BAZAAR
+    sides: Sequence[str] = ("buy", "sell")
+    number_of_an_order = "number"
+
+    def look(self, name: str) -> Ask:
+        return Ask(f"/stocks/{quote(name, safe='')}")
+
+    def place(self, name: str, quantity: int, side: str) -> Ask:
+        return Ask("/orders", json.dumps({"name": name, "type": side, "quantity": quantity}).encode())
+
+    def number(self, reply: Reply) -> int:
+        return int(_field(_data(reply), "transaction_number"))
+
+    def query(self, number: int) -> Ask:
+        return Ask(f"/orders/{number}")
+
+    def order(self, reply: Reply) -> Promised:
+        order = _data(reply)
+        number, side = int(_field(order, self.number_of_an_order)), str(_field(order, "type")).lower()
+        return Promised(number, str(_field(order, "name")), int(_field(order, "quantity")), side)
+
+
+class Flask(Bazaar):
+    """The API of the stock service written with Flask (row O11)."""
+
+    known: Sequence[str] = FLASK
+    number_of_an_order = "transaction_number"
+
+
+class Trader(Bazaar):
+    """The stock trader's API (rows Q3, O6, O7 and G3): it refuses with status 200."""
+
+    known: Sequence[str] = TRADER
+
+    def refuses(self, reply: Reply) -> bool:
+        return "error" in _object(reply.json())
+
+    def look(self, name: str) -> Ask:
+        return Ask("/stocks?" + urlencode({"stockname": name}))
+
+    def place(self, name: str, quantity: int, side: str) -> Ask:
+        return super().place(name, quantity, side.upper())
+
+    def query(self, number: int) -> Ask:
+        return Ask(f"/orders?order-number={number}")
+
+
+DIALECTS: dict[str, Dialect] = {
+    "v1": V1(),
+    "toys": Toys(),
+    "trader": Trader(),
+    "bazaar": Bazaar(),
+    "flask": Flask(),
+}
 
 
 def _object(value: Any) -> dict[str, Any]:

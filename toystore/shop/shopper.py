@@ -1,5 +1,5 @@
-"""The shopper of row B1: looks at a random product, buys it with probability p, and trusts nobody at the
-end."""
+"""The shopper of row B1: looks at a random product, orders it with probability p (to buy it, or at random to buy or to
+sell it where the dialect has both: row B3), and trusts nobody at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from toystore.shop.connection import Answered
-from toystore.shop.dialects import Ask, BadReply, Bought, Dialect, Reply
+from toystore.shop.dialects import Ask, BadReply, Dialect, Promised, Reply
 from toystore.shop.tally import Tally
 
 BREATH = 0.2
@@ -71,7 +71,7 @@ class Shopper:
         random: Random,
         tally: Tally,
     ) -> None:
-        self.promised: list[Bought] = []
+        self.promised: list[Promised] = []
         self.done = 0
         self.odd: list[str] = []
         self._reactor = reactor
@@ -113,13 +113,14 @@ class Shopper:
         if stock <= 0 or self._random.random() >= habits.probability:
             return
         quantity = self._random.randint(*habits.quantity)
-        reply = await self._send("buy", self._dialect.buy(name, quantity))
+        side = self._random.choice(self._dialect.sides)
+        reply = await self._send("buy", self._dialect.place(name, quantity, side))
         number = None if reply is None else self._read(self._dialect.number, reply)
         if number is not None:
-            self.promised.append(Bought(number, name, quantity))
+            self.promised.append(Promised(number, name, quantity, side))
             self._tally.orders += 1
 
-    async def _check(self, promised: Bought, verdict: Verdict) -> bool:
+    async def _check(self, promised: Promised, verdict: Verdict) -> bool:
         """False where there was no answer that could be judged."""
         answer = await self._sender.send(self._dialect.query(promised.number))
         self._tally.count("order query", answer.outcome, answer.seconds)
@@ -141,12 +142,21 @@ class Shopper:
         return True
 
     async def _send(self, kind: str, ask: Ask) -> Reply | None:
-        """The reply where it is a 2xx; whatever came is counted."""
+        """The reply where it is a 2xx and no refusal; whatever came is counted, a refusal as a 4xx."""
         answer = await self._sender.send(ask)
-        self._tally.count(kind, answer.outcome, answer.seconds)
-        if answer.outcome not in ("2xx", "4xx"):
+        outcome = "4xx" if self._refused(answer) else answer.outcome
+        self._tally.count(kind, outcome, answer.seconds)
+        if outcome not in ("2xx", "4xx"):
             await deferLater(self._reactor, BREATH)
-        return answer.reply if answer.outcome == "2xx" else None
+        return answer.reply if outcome == "2xx" else None
+
+    def _refused(self, answer: Answered) -> bool:
+        if answer.reply is None or answer.outcome != "2xx":
+            return False
+        try:
+            return self._dialect.refuses(answer.reply)
+        except BadReply:
+            return False  # what is odd about it is told where it is read
 
     def _read(self, reading: Callable[[Reply], int], reply: Reply) -> int | None:
         try:

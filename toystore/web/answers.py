@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, cast
+from urllib.parse import unquote
 
 from attrs import field, frozen
 from klein import Klein
@@ -48,17 +50,18 @@ _MESSAGES = {404: "there is nothing at this path"}
 class ErrorShape:
     """How a site tells errors: `render(status, code, message)` gives the body.
 
-    `known` holds the errors of the routes; those of HTTP itself and `BadInput` are known here. What nobody
-    knows is logged and answered with 500.
+    `content_type` None: the answers have none. `known` holds the errors of the routes; those of HTTP itself and
+    `BadInput` are known here. What nobody knows is logged and answered with 500.
     """
 
     render: Callable[[int, str, str], bytes]
-    content_type: bytes = b"application/json"
+    content_type: bytes | None = b"application/json"
     known: Mapping[type[Exception], Callable[[Any], Reply]] = field(factory=dict)
 
     def reply(self, status: int, code: str, message: str, *headers: tuple[bytes, bytes]) -> Reply:
         body = self.render(status, code, message)
-        return Reply(status, body, ((b"Content-Type", self.content_type), *headers))
+        content = () if self.content_type is None else ((b"Content-Type", self.content_type),)
+        return Reply(status, body, (*content, *headers))
 
     def reply_to(self, failure: Failure) -> Reply:
         """The answer to a request that ended with this error."""
@@ -109,10 +112,11 @@ def json_app() -> Klein:
 # Routes -----------------------------------------------------------------------------------------------------
 
 Handler = Callable[[server.Request, bytes], Awaitable[Reply]]
+NameHandler = Callable[[str, server.Request, bytes], Awaitable[Reply]]
 
 
 class HotPaths(Resource):
-    """The root of a site: a few (method, path) pairs answered at once, everything else by Klein.
+    """The root of a site: a few methods and paths answered at once, everything else by Klein.
 
     Klein's routing costs some 80 us a request, half of what a short one takes.
     """
@@ -124,14 +128,20 @@ class HotPaths(Resource):
         self._fallback = fallback.resource()
         self._errors = errors
         self._handlers: dict[tuple[bytes, bytes], Handler] = {}
+        self._of_names: dict[tuple[bytes, bytes], NameHandler] = {}
 
     def add(self, method: str, path: str, handler: Handler) -> HotPaths:
         """`handler(request, body)` gives the reply; it is cancelled when the client hangs up."""
         self._handlers[method.encode(), path.encode()] = handler
         return self
 
+    def add_names(self, method: str, prefix: str, handler: NameHandler) -> HotPaths:
+        """`handler(name, request, body)` answers for the paths of one name behind `prefix`, which ends with a slash."""
+        self._of_names[method.encode(), prefix.encode()] = handler
+        return self
+
     def render(self, request: server.Request) -> bytes | int:
-        handler = self._handlers.get((request.method, request.path))
+        handler = self._handlers.get((request.method, request.path)) or self._of_name(request)
         if handler is not None:
             self._handle(handler, request)
             return server.NOT_DONE_YET
@@ -142,6 +152,18 @@ class HotPaths(Resource):
             return cast("bytes | int", self._fallback.render(request))
         except (UnicodeError, HTTPException) as error:
             return self._errors.reply(400, "malformed", f"not a usable request: {error}").send(request)
+
+    def _of_name(self, request: server.Request) -> Handler | None:
+        """A handler for the name that ends the path; a slash may follow it. What is not UTF-8 is left to Klein."""
+        path: bytes = request.path
+        prefix, slash, quoted = path.removesuffix(b"/").rpartition(b"/")
+        handler = self._of_names.get((request.method, prefix + slash))
+        if handler is None or not quoted:
+            return None
+        try:
+            return partial(handler, unquote(quoted.decode("ascii"), errors="strict"))
+        except UnicodeError:
+            return None
 
     def _handle(self, handler: Handler, request: server.Request) -> None:
         assert request.content is not None, "a request is handled once its body has been received"

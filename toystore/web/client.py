@@ -11,24 +11,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, Never, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import define, frozen
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
-from twisted.web.error import SchemeNotSupported
+from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import IAgent, IResponse
 
-from toystore.encoding import EncodingError
-from toystore.model import Order, Position, Product, Request
+from toystore.encoding import EncodingError, from_json
+from toystore.model import CatalogChange, Order, Position, Product, Request
 from toystore.replication.interface import NotLeader
 from toystore.web import codec
+from toystore.web.agent import Body
 from toystore.web.interface import Broken, CatalogBehind, Dated, FeedLine, Submitted, Unreachable
 
 MAX_BODY = 16 * 1024 * 1024
@@ -36,38 +33,7 @@ MAX_BODY = 16 * 1024 * 1024
 MAX_FEED_LINE = 1024 * 1024
 T = TypeVar("T")
 
-
-def make_agent(reactor: Any, connect_timeout: float = 0.5, max_per_host: int = 8) -> Agent:
-    """An agent that keeps up to `max_per_host` idle connections to each node, and sends nothing twice."""
-    pool = HTTPConnectionPool(reactor, persistent=True)
-    pool.maxPersistentPerHost = max_per_host
-    pool.cachedConnectionTimeout = 20  # seconds; well below the idle timeout of our sites
-    pool.retryAutomatically = False
-    agent: Agent = Agent.usingEndpointFactory(reactor, _Endpoints(reactor, connect_timeout), pool)
-    return agent
-
-
-@implementer(IAgentEndpointFactory)
-@frozen
-class _Endpoints:
-    """How to connect to a node.
-
-    Twisted's own way (a HostnameEndpoint for all) reports a refused connection only after 0.3 s, the delay
-    before it would try a next address: a third of the time that a failover may take.
-    """
-
-    reactor: Any
-    timeout: float
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: N802
-        if uri.scheme != b"http":
-            raise SchemeNotSupported(f"nodes speak http, not {uri.scheme!r}")
-        host = uri.host.decode("ascii")
-        if isIPAddress(host):
-            return TCP4ClientEndpoint(self.reactor, host, uri.port, self.timeout)
-        if isIPv6Address(host):
-            return TCP6ClientEndpoint(self.reactor, host, uri.port, self.timeout)
-        return HostnameEndpoint(self.reactor, host, uri.port, self.timeout, attemptDelay=0.02)
+_JSON = Headers({b"Content-Type": [b"application/json"]})
 
 
 @frozen
@@ -77,33 +43,6 @@ class Reached:
     status: int
     headers: Headers
     body: bytes
-
-
-@implementer(IBodyProducer)
-@define
-class Body:
-    """A body written in one go; `started` tells whether a byte of the request may have left."""
-
-    data: bytes
-    started: bool = False
-
-    @property
-    def length(self) -> int:
-        return len(self.data)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802
-        self.started = True
-        consumer.write(self.data)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:  # noqa: N802
-        """All has been written already."""
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        """All has been written already."""
-
-    def stopProducing(self) -> None:  # noqa: N802
-        """All has been written already."""
 
 
 class _Collector(Protocol):
@@ -172,9 +111,8 @@ class Calls:
 
     async def open(self, method: bytes, path: str, body: Body | None = None) -> IResponse:
         """The response once its headers have come. Raises Unreachable or Broken."""
-        headers = Headers({b"Content-Type": [b"application/json"]} if body else {})
         try:
-            return await self.agent.request(method, f"{self.url}{path}".encode("ascii"), headers, body)
+            return await self.agent.request(method, f"{self.url}{path}".encode("ascii"), _JSON if body else None, body)
         except Exception as error:
             left = body.started if body else not isinstance(error, ConnectError | ConnectingCancelledError)
             raise (Broken if left else Unreachable)(f"{self.url}: {error!r}") from error
@@ -292,6 +230,12 @@ class HttpCatalogService:
         path = _path("products", after=after, limit=limit, q=wanted, topic=topic, min_index=_position(at_least))
         return self._get(_products, path)
 
+    def orders_from(self, number: int, limit: int) -> Deferred[Dated[list[Order]]]:
+        return self._export(Order, "orders", str(number), limit)
+
+    def changes_from(self, index: int, sequence: int, limit: int) -> Deferred[Dated[list[CatalogChange]]]:
+        return self._export(CatalogChange, "changes", f"{index}:{sequence}", limit)
+
     def changes(self, listener: Callable[[FeedLine], None]) -> Deferred[None]:
         return Deferred.fromCoroutine(self._follow(listener))
 
@@ -308,6 +252,20 @@ class HttpCatalogService:
 
     def _get(self, decoder: codec.DatedDecoder, path: str) -> Deferred[Dated[Any]]:
         return self._calls.get(path).addCallback(lambda reached: _read(self.node, reached, decoder.decode))
+
+    def _export(self, cls: type[T], table: str, start: str, limit: int) -> Deferred[Dated[list[T]]]:
+        def read(reached: Reached) -> Dated[list[T]]:
+            (position,) = reached.headers.getRawHeaders("Toystore-Index", [""])
+
+            def rows(body: bytes) -> Dated[list[T]]:
+                lines = [line for line in body.split(b"\n") if line]
+                return Dated([from_json(line, cls) for line in lines], codec.read_position(position), None)
+
+            return _read(self.node, reached, rows)
+
+        query: dict[str, str | int] = {"from": start, "limit": limit}
+        path = _path("export", table, **query)
+        return self._calls.get(path).addCallback(read)
 
 
 def _position(position: Position | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
-from toystore.model import Order, Position, Product, Request
+from toystore.model import CatalogChange, Order, Position, Product, Request
 from toystore.replication.interface import Result
 
 T = TypeVar("T")
@@ -119,6 +119,12 @@ class CatalogService(Protocol):
         at_least: Position | None = None,
     ) -> Deferred[Dated[list[Product]]]:
         """By number, those above `after`. CatalogBehind as above."""
+
+    def orders_from(self, number: int, limit: int) -> Deferred[Dated[list[Order]]]:
+        """By number, ascending, from `number` on. The age is not told (None)."""
+
+    def changes_from(self, index: int, sequence: int, limit: int) -> Deferred[Dated[list[CatalogChange]]]:
+        """The history of catalog changes, from this (index, sequence) on. The age is not told (None)."""
 
     def changes(self, listener: Callable[[FeedLine], None]) -> Deferred[None]:
         """Follow the change feed: calls the listener for every line. Fires when the stream ends; cancel it to end it."""

@@ -7,7 +7,11 @@ from typing import Any, Protocol
 
 from twisted.web.resource import IResource
 
+from toystore.frontend.dialects.bazaar import Bazaar
+from toystore.frontend.dialects.books import Books
+from toystore.frontend.dialects.flask import Flask
 from toystore.frontend.dialects.toys import Toys
+from toystore.frontend.dialects.trader import Trader
 from toystore.frontend.dialects.v1 import V1
 from toystore.frontend.storefront import Storefront
 from toystore.web.answers import ErrorShape
@@ -24,7 +28,14 @@ class Dialect(Protocol):
 
 Factory = Callable[..., Dialect]
 
-DIALECTS: dict[str, Factory] = {"v1": V1, "toys": Toys}
+DIALECTS: dict[str, Factory] = {
+    "v1": V1,
+    "toys": Toys,
+    "trader": Trader,
+    "bazaar": Bazaar,
+    "flask": Flask,
+    "books": Books,
+}
 """By the name in the config; called with storefront, currency, source of request ids and the options."""
 
 

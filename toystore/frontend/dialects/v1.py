@@ -7,16 +7,14 @@ routing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, cast
-from urllib.parse import unquote
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
 from toystore.frontend.dialects import v1_input as take
 from toystore.frontend.dialects.headers import Headers, dated, json_reply, key_of, of_error, of_order
@@ -28,8 +26,6 @@ from toystore.web.errors import PROBLEM_TYPE, Internal, Malformed, RefusedError,
 from toystore.web.input import BadInput, whole_number
 
 log = Logger()
-
-PRODUCTS = b"/v1/products/"
 
 Work = Callable[[str], Awaitable[Reply]]
 """Does what a request asks for, under this request id."""
@@ -46,7 +42,8 @@ class V1:
 
     def resource(self) -> IResource:
         """The root of the site."""
-        return _Hot(self).add("POST", "/v1/orders", self.place)
+        root = HotPaths(self.app, self.errors)
+        return root.add("POST", "/v1/orders", self.place).add_names("GET", "/v1/products/", self.product)
 
     # Products
 
@@ -209,27 +206,6 @@ class V1:
 
     def _render(self, status: int, code: str, message: str) -> bytes:
         return problem(code, message, self._request_ids(), status)
-
-
-class _Hot(HotPaths):
-    """As HotPaths, and `GET /v1/products/{name}`."""
-
-    def __init__(self, dialect: V1) -> None:
-        super().__init__(dialect.app, dialect.errors)
-        self._look_up = dialect.product
-
-    def render(self, request: Request) -> bytes | int:
-        path: bytes = request.path
-        if request.method == b"GET" and path.startswith(PRODUCTS):
-            name = path[len(PRODUCTS) :].removesuffix(b"/")
-            if name and b"/" not in name:
-                try:
-                    text = unquote(name.decode("ascii"), errors="strict")
-                except UnicodeError:
-                    return super().render(request)
-                self._handle(partial(self._look_up, text), request)
-                return NOT_DONE_YET
-        return super().render(request)
 
 
 def _content(request: Request) -> bytes:
