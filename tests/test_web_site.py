@@ -47,13 +47,21 @@ class Echo:
         self.seen.append(body)
         return Reply(200, b'"hot"')
 
+    async def hot_name(self, name: str, request: Request, body: bytes) -> Reply:
+        return Reply(200, json.dumps(["hot", name]).encode())
+
+    @app.route("/hot/<name>", methods=["GET"])
+    def cool_name(self, request: Request, name: str) -> bytes:
+        return Reply(200, json.dumps(["cool", name]).encode()).send(request)
+
     def wait(self, request: Request, body: bytes) -> Deferred[Reply]:
         return self.slow
 
     ERRORS.install(app)
 
     def resource(self) -> HotPaths:
-        return HotPaths(self.app, ERRORS).add("POST", "/hot", self.hot).add("GET", "/wait", self.wait)
+        root = HotPaths(self.app, ERRORS).add("POST", "/hot", self.hot).add("GET", "/wait", self.wait)
+        return root.add_names("GET", "/hot/", self.hot_name)
 
 
 class Connection:
@@ -240,6 +248,26 @@ def test_hot_paths_and_others_are_answered_alike(shop: Shop, path: str) -> None:
     connection = shop.connect()
     status, _ = connection.ask("POST", path, b"1")
     assert (status, shop.echo.seen) == (200, [b"1"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "answer"),
+    [
+        ("GET", "/hot/Fox", 200, ["hot", "Fox"]),
+        ("GET", "/hot/Fox/", 200, ["hot", "Fox"]),
+        ("GET", "/hot/Fox?a=b", 200, ["hot", "Fox"]),
+        ("GET", "/hot/a%20%C3%A9", 200, ["hot", "a é"]),
+        ("GET", "/hot/%ff", 400, None),
+        ("GET", "/hot/", 404, None),
+        ("GET", "/hot/a/b", 404, None),
+        ("GET", "/cold/Fox", 404, None),
+        ("POST", "/hot/Fox", 405, None),
+    ],
+)
+def test_a_hot_path_of_names(shop: Shop, method: str, path: str, status: int, answer: list[str] | None) -> None:
+    got, body = shop.connect().ask(method, path)
+    assert got == status
+    assert answer is None or body == answer
 
 
 def test_nothing_tells_what_runs_here(shop: Shop) -> None:
