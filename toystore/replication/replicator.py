@@ -26,6 +26,7 @@ from toystore.encoding import encode_entry
 from toystore.model import Position, Request
 from toystore.replication.interface import NotLeader, ReplicaStatus, Result, TurnedAway
 from toystore.replication.snapshots import Receiver, Sender, SnapshotChunk, SnapshotReply
+from toystore.replication.status import status_of
 from toystore.replication.transport import Transport
 from toystore.replication.waiting import Batches, Positions
 from toystore.storage.interface import (
@@ -452,37 +453,8 @@ class Replicator:
         return self._storage.state_hash(index)
 
     def status(self) -> Deferred[ReplicaStatus]:
-        return self._storage.read(lambda reader: (reader.applied(), reader.digest())).addCallback(self._status)
-
-    def _status(self, applied: tuple[int, bytes]) -> ReplicaStatus:
-        node = self.node
-        age = self.leader_age()
-        current = age is not None and node.leader is not None and node.quorum_age is not None
-        current = current and (node.quorum_age or 0) < node.config.election_ticks[0]
-        reasons = []
-        if not current:
-            reasons.append("no leader")
-        elif node.leadership is not None and not node.leadership.serves:
-            reasons.append("a new leader has not committed yet")
-        if node.role is not Role.LEARNER and not node.named:
-            reasons.append("its storage is not named by the log yet")
-        if not node.writable:
-            reasons.append("the disk is full")
-        return ReplicaStatus(
-            node=node.id,
-            state=Role.CANDIDATE.value if node.campaigning else node.role.value,
-            leader=node.leader,
-            term=node.hard_state.term,
-            last_index=node.log.last_index,
-            commit_index=node.log.commit,
-            applied_index=applied[0],
-            digest=applied[1].hex(),
-            lag=max(0, node.log.commit - applied[0]),
-            in_sync=current and (node.role is Role.LEARNER or node.named),
-            generation=self._generation,
-            uuid=node.uuid,
-            leader_age=age,
-            reasons=tuple(reasons),
+        return self._storage.read(lambda reader: (reader.applied(), reader.digest())).addCallback(
+            lambda applied: status_of(self.node, self._generation, applied, self.leader_age())
         )
 
 

@@ -1,0 +1,42 @@
+"""What a replica tells of itself."""
+
+from __future__ import annotations
+
+from toystore.consensus.node import Node, Role
+from toystore.replication.interface import ReplicaStatus
+
+
+def status_of(node: Node, generation: int, applied: tuple[int, bytes], age: float | None) -> ReplicaStatus:
+    """`applied` is index and digest, read together; `age` in seconds, as `Replica.leader_age`."""
+    hears = node.leader is not None and node.quorum_age is not None and node.quorum_age < node.config.election_ticks[0]
+    index, digest = applied
+    return ReplicaStatus(
+        node=node.id,
+        state=Role.CANDIDATE.value if node.campaigning else node.role.value,
+        leader=node.leader,
+        term=node.hard_state.term,
+        last_index=node.log.last_index,
+        commit_index=node.log.commit,
+        applied_index=index,
+        digest=digest.hex(),
+        lag=max(0, node.log.commit - index),
+        in_sync=hears and (node.role is Role.LEARNER or node.named),
+        generation=generation,
+        uuid=node.uuid,
+        leader_age=age,
+        reasons=tuple(_reasons(node, hears)),
+    )
+
+
+def _reasons(node: Node, hears: bool) -> list[str]:
+    """Why it can not do its job."""
+    reasons = []
+    if not hears:
+        reasons.append("no leader")
+    elif node.leadership is not None and not node.leadership.serves:
+        reasons.append("a new leader has not committed yet")
+    if node.role is not Role.LEARNER and not node.named:
+        reasons.append("its storage is not named by the log yet")
+    if not node.writable:
+        reasons.append("the disk is full")
+    return reasons
