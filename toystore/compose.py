@@ -35,7 +35,6 @@ from toystore.frontend.cache import Cache
 from toystore.frontend.dialects import DIALECTS, make_dialect
 from toystore.frontend.leader import LeaderClient
 from toystore.frontend.roll_call import RollCall
-from toystore.frontend.routes import ERRORS as FRONT_ERRORS
 from toystore.frontend.routes import FrontFacts, FrontRoutes
 from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
@@ -56,7 +55,7 @@ from toystore.storage.interface import StorageError
 from toystore.storage.sqlite import SqliteStorage
 from toystore.web import peer
 from toystore.web.agent import make_agent
-from toystore.web.answers import ErrorShape
+from toystore.web.answers import INTERNAL_ERRORS, ErrorShape
 from toystore.web.client import HttpCatalogService, HttpOrderService
 from toystore.web.site import LimitedSite, make_site
 
@@ -325,7 +324,7 @@ def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
     routes = FrontRoutes(
         storefront, FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
     )
-    listeners = [(node.listen, make_site(routes.resource(), reactor, errors=FRONT_ERRORS))]
+    listeners = [(node.listen, make_site(routes.resource(), reactor, errors=INTERNAL_ERRORS))]
     for other in node.publics:
         if other.dialect not in DIALECTS:
             known = ", ".join(DIALECTS)

@@ -127,8 +127,9 @@ class Node:
 
     # What is asked of it ----------------------------------------------------------------------------------------
 
-    def tick(self) -> None:
-        self.now += 1
+    def tick(self, passed: int = 1) -> None:
+        """So many ticks have passed; more than one where the process was away."""
+        self.now += passed
         if self._saving_since is not None and self.now - self._saving_since >= self.config.election_ticks[0]:
             self.step_down("its own disk stalls")
         if self.leadership is not None:

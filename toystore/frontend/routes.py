@@ -9,10 +9,7 @@ from twisted.web.server import Request
 
 from toystore.encoding import to_json
 from toystore.frontend.storefront import Storefront
-from toystore.web import codec
-from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
-
-ERRORS = ErrorShape(render=lambda status, code, message: codec.encode_error(code, message))
+from toystore.web.answers import INTERNAL_ERRORS, HotPaths, Reply, json_app
 
 
 @frozen
@@ -34,7 +31,7 @@ class FrontRoutes:
         self._facts = facts
 
     def resource(self) -> HotPaths:
-        return HotPaths(self.app, ERRORS)
+        return HotPaths(self.app, INTERNAL_ERRORS)
 
     @app.route("/livez", methods=["GET"])
     def live(self, request: Request) -> bytes:
@@ -66,4 +63,4 @@ class FrontRoutes:
             ),
         ).send(request)
 
-    ERRORS.install(app)
+    INTERNAL_ERRORS.install(app)

@@ -165,8 +165,7 @@ class Replicator:
 
     def _tick(self, count: int) -> None:
         """`count` is above 1 where the process was away (stopped, starved): time has passed for the core too."""
-        for _ in range(min(count, self._config.election_ticks[1] * 2)):
-            self.node.tick()
+        self.node.tick(count)
         self._act()
 
     def receive(self, messages: Sequence[Message]) -> Deferred[None]:
