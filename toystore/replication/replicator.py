@@ -37,8 +37,8 @@ from toystore.storage.interface import (
     Spool,
     SpoolInfo,
     Storage,
-    StorageError,
 )
+from toystore.storage.snapshot import BadSnapshot
 
 T = TypeVar("T")
 
@@ -351,7 +351,7 @@ class Replicator:
         else:
             try:
                 found = await self._storage.install(info, spool)
-            except (StorageError, DiskFull) as error:
+            except (BadSnapshot, DiskFull) as error:  # any other error of the storage ends the process
                 self.log.error("a snapshot can not be installed: {reason}", reason=error)
                 refused = str(error)
             else:
