@@ -51,11 +51,13 @@ class Realm(Network):
     def crash_register(self) -> None:
         self.register = None
 
-    def lose_register(self) -> None:
+    def lose_register(self) -> Register:
         """Its disk is gone; a new register starts, with a name of its own."""
         self.register, self.register_disk = None, None
         self.register_name += "'"
         self.start_register()
+        assert self.register is not None
+        return self.register
 
     @property
     def view(self) -> View:

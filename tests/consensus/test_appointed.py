@@ -401,3 +401,30 @@ class TestANewRegister:
         three.start("3")
         assert three.settle(200) == "3"
         assert three.view.version > later
+
+    def test_what_the_old_register_still_says_comes_too_late(self, three: Realm) -> None:
+        """A view that it had stored, under way to a replica while the new register took over."""
+        late = View("R", 0, 2, 2, "order-2", {"order-1": "u1", "order-2": "u2"})
+        three.lose_register()
+        three.settle(100)
+        taken = three.view
+        assert (taken.register, taken.version) == ("R'", 2)
+        for name in "12":
+            three.node(name).step(Ping("front-1", f"order-{name}", 2, 10**9, late))
+            three.pump(name)
+            assert three.node(name).hard_state.view == taken
+
+    def test_a_promise_binds_before_the_new_register_has_stored_anything(self, three: Realm) -> None:
+        """Without it: 2 would lead in the old register's next view while 3 leads in that of the new one."""
+        register = three.lose_register()
+        three.register_stalled = True
+        three.run(100)
+        assert register.view is None
+        late = View("R", 0, 2, 2, "order-2", {"order-1": "u1", "order-2": "u2"})
+        three.node("2").step(Ping("front-1", "order-2", 2, 10**9, late))
+        three.pump("2")
+        three.restart("2")
+        three.node("2").step(Ping("front-1", "order-2", 2, 10**9, late))
+        three.pump("2")
+        assert three.leads() == "3"
+        assert three.node("2").hard_state.promised == (1, "R'")

@@ -38,7 +38,10 @@ class AppointedElection:
 
     def step(self, message: Message) -> None:
         if isinstance(message, Ping) and message.sender == self._node.config.register:
-            if message.view is not None and message.view.replaces(self._node.hard_state.view):
+            known = self._node.hard_state
+            if message.claim > known.promised:
+                self._node.promise(message.claim)
+            if message.view is not None and message.view.replaces(known.view, self._node.hard_state.promised):
                 self._node.take_view(message.view)
             self._answer(message)
 
@@ -47,8 +50,9 @@ class AppointedElection:
         node = self._node
         leads = node.role in (node.role.CANDIDATE, node.role.LEADER)
         fit = node.writable and not node.write_overdue
+        known = node.hard_state
         standing = Standing(
-            node.id, ping.sender, node.hard_state.term, node.uuid, ping.seq, node.hard_state.view, leads, fit, node.log.empty
+            node.id, ping.sender, known.term, node.uuid, ping.seq, known.view, leads, fit, node.log.empty, known.promised
         )
         if node.term_saved:
             node.send(standing)

@@ -25,8 +25,8 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from toystore.consensus.views import NO_CLAIM, Claim, View
 from toystore.consensus.views import NodeId as NodeId
-from toystore.consensus.views import View
 
 
 class Kind(enum.IntEnum):
@@ -60,12 +60,13 @@ Members = Mapping[NodeId, Member]
 
 @frozen
 class HardState:
-    """What a node must never forget (Raft figure 2, "persistent state on all servers"). `view` is the highest that it was
-    told, where leaders are appointed."""
+    """What a node must never forget (Raft figure 2, "persistent state on all servers"). Where leaders are appointed: the
+    highest `view` that it was told, and the highest claim of a register that it has promised to follow."""
 
     term: int = 0
     vote: NodeId | None = None
     view: View | None = None
+    promised: Claim = NO_CLAIM
 
 
 @frozen
@@ -181,10 +182,12 @@ class TimeoutNow(Message):
 
 @frozen
 class Ping(Request):
-    """How do you stand? It tells the stored view of the register, None while there is none."""
+    """How do you stand? It tells the stored view of the register, None while there is none; and its claim, where it takes
+    the views over from another register."""
 
     seq: int
     view: View | None
+    claim: Claim = NO_CLAIM
 
 
 @frozen
@@ -198,6 +201,7 @@ class Standing(Reply):
     fit: bool
     empty: bool
     """It has an empty log."""
+    promised: Claim = NO_CLAIM
 
 
 @frozen

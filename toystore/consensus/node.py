@@ -39,7 +39,7 @@ from toystore.consensus.messages import (
     VoteReply,
 )
 from toystore.consensus.settings import Limits, NodeConfig
-from toystore.consensus.views import View
+from toystore.consensus.views import Claim, View
 
 __all__ = ["Limits", "Node", "NodeConfig", "NotLeading", "Ready", "Role"]
 
@@ -413,6 +413,10 @@ class Node:
 
     def vote_for(self, candidate: NodeId) -> None:
         self._set_hard_state(evolve(self.hard_state, vote=candidate))
+
+    def promise(self, claim: Claim) -> None:
+        """Another register takes the views over: those of the one before count no more."""
+        self._set_hard_state(evolve(self.hard_state, promised=claim))
 
     def take_view(self, view: View) -> None:
         """A view that replaces the one known. Its epoch is the term; whom a new epoch names leads it once this is on

@@ -9,7 +9,8 @@ whoever drives it (frontend/appointer.py) stores the view, says `stored`, and on
   operator accepts the loss by name.
 - The first view needs an answer of every replica, each with an empty ledger.
 - A register that has lost views (its replicas remember later ones, or another register's) goes on only once every member
-  of the latest in-sync set that any of them remembers has answered.
+  of the latest in-sync set that any of them remembers has promised to follow no other: the first phase of Paxos (Lamport,
+  "Paxos made simple", 2001, section 2.2), so that what the register before it may still have said comes too late.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from attrs import define, evolve, frozen
 
 from toystore.consensus.messages import Ask, Message, NodeId, Ping, Standing
-from toystore.consensus.views import View
+from toystore.consensus.views import NO_CLAIM, View
 
 
 @frozen
@@ -72,6 +73,7 @@ class Register:
         self._next: View | None = None
         self._storing = False
         self._send: list[Message] = []
+        self._claim = NO_CLAIM
         self._served = False
         """A leader has been seen in office: the cluster has come up."""
 
@@ -174,8 +176,16 @@ class Register:
         return self._served or all_answer or self.now >= self._config.suspect_ticks
 
     def _maybe_take_over(self) -> None:
+        """Once all who were last in sync answer: claim the views; once all of them have promised: go on from there."""
         latest = self._latest()
-        if latest is not None and all(self._speaks_for(member, uuid) for member, uuid in latest.in_sync.items()):
+        if latest is None or not all(self._speaks_for(member, uuid) for member, uuid in latest.in_sync.items()):
+            return
+        promises = {m: seen.standing.promised for m, seen in self._seen.items() if seen.standing}
+        highest = max(promises.values())
+        if self._claim == NO_CLAIM or highest > self._claim:
+            self._claim = (highest[0] + 1, self._name)
+            self._ping()
+        elif all(promises[member] == self._claim for member in latest.in_sync):
             able = self._able(latest.in_sync)
             if able:
                 self._next = evolve(
@@ -220,15 +230,18 @@ class Register:
         return [seen.standing.view for seen in self._seen.values() if seen.standing and seen.standing.view]
 
     def _stray(self) -> bool:
-        """A replica knows of a view, or of an epoch, that this register does not."""
+        """A replica knows of a view, an epoch or a register that this one does not."""
         epoch = 0 if self.view is None else self.view.epoch
-        later = any(seen.standing.term > epoch for seen in self._seen.values() if seen.standing)
-        return later or any(not self._knows(view) for view in self._remembered())
+        standings = [seen.standing for seen in self._seen.values() if seen.standing]
+        later = any(standing.term > epoch for standing in standings)
+        claimed = any(s.promised != NO_CLAIM and not self._follows(s.promised[1]) for s in standings)
+        return later or claimed or any(not self._knows(view) for view in self._remembered())
+
+    def _follows(self, register: str) -> bool:
+        return self.view is not None and self.view.follows(register)
 
     def _knows(self, view: View) -> bool:
-        mine = self.view
-        ours = mine is not None and view.register in (mine.register, *mine.taken_over)
-        return ours and mine is not None and view.place <= mine.place
+        return self.view is not None and self._follows(view.register) and view.place <= self.view.place
 
     def _latest(self) -> View | None:
         """The highest view that anyone remembers."""
@@ -236,8 +249,9 @@ class Register:
         return max(known, key=lambda view: view.place, default=None)
 
     def _predecessors(self) -> tuple[str, ...]:
-        names = {name for view in self._remembered() for name in (view.register, *view.taken_over)}
-        names.update((self.view.register, *self.view.taken_over) if self.view else ())
+        views = [*self._remembered(), *([self.view] if self.view else [])]
+        names = {name for view in views for name in (view.register, *view.taken_over)}
+        names |= {seen.standing.promised[1] for seen in self._seen.values() if seen.standing} - {""}
         return tuple(sorted(names - {self._name}))
 
     # What an operator may ask for -------------------------------------------------------------------------------
@@ -296,7 +310,8 @@ class Register:
         self._pinged = self.now
         self._seq += 1
         term = 0 if self.view is None else self.view.epoch
-        self._send += [Ping(self._config.id, replica, term, self._seq, self.view) for replica in self._seen]
+        claim = self._claim if self._stray() else NO_CLAIM
+        self._send += [Ping(self._config.id, replica, term, self._seq, self.view, claim) for replica in self._seen]
 
     def ready(self) -> RegisterReady:
         send, self._send = tuple(self._send), []

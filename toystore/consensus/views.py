@@ -13,6 +13,11 @@ from attrs import frozen
 
 NodeId = str
 
+Claim = tuple[int, str]
+"""A number, and the id of the register that claims to be the one: a ballot, as Paxos has them. A replica that has promised
+a claim takes no view of another register any more, unless that one has taken over from the claimant."""
+NO_CLAIM: Claim = (0, "")
+
 
 @frozen
 class View:
@@ -36,9 +41,13 @@ class View:
         """Views compare by this."""
         return self.generation, self.version
 
-    def replaces(self, known: View | None) -> bool:
+    def follows(self, register: str) -> bool:
+        """Is it a view of that register, or of one that has taken over from it?"""
+        return register in (self.register, *self.taken_over)
+
+    def replaces(self, known: View | None, promised: Claim = NO_CLAIM) -> bool:
         """May a replica that knows `known` act on this one? Never on a lower one, on an equal one with other content, or
-        on one of a register that it does not know."""
-        if known is None:
-            return True
-        return self.place > known.place and known.register in (self.register, *self.taken_over)
+        on one of a register that it does not know, or that was taken over."""
+        if promised != NO_CLAIM and not self.follows(promised[1]):
+            return False
+        return known is None or (self.place > known.place and self.follows(known.register))
