@@ -83,7 +83,9 @@ def test_a_leader_that_slept_through_its_succession_acts_no_more(shop: Shop) -> 
     assert "late" not in [order.key for order in shop.orders(old)]
 
 
-def test_a_leader_without_a_quorum_steps_down(shop: Shop) -> None:
+def test_a_leader_without_a_quorum_steps_down() -> None:
+    """By itself, where nobody appoints another."""
+    shop = Shop("raft").open()
     old = shop.leading
 
     def cut(message: Message) -> list[float]:
@@ -115,7 +117,8 @@ def test_a_leader_that_is_told_to_stop_hands_over_first(shop: Shop) -> None:
     shop.assert_equal()
 
 
-def test_two_of_three_are_enough_and_one_is_not(shop: Shop) -> None:
+def test_two_of_three_are_enough_and_one_is_not() -> None:
+    shop = Shop("raft").open()
     first, second = shop.followers
     first.kill()
     shop.buy()

@@ -55,7 +55,8 @@ def test_a_wiped_replica_counts_again_once_it_is_named(shop: Shop) -> None:
     wiped.disk.wipe()
     wiped.boot()
     shop.settle()
-    assert wiped.replica.node.members[wiped.id].uuid == wiped.disk.uuid
+    assert wiped.replica.node.uuid == wiped.disk.uuid
+    assert wiped.replica.node.named
     other.kill()
     [order] = shop.buy()
     assert order.number == 1
@@ -91,10 +92,12 @@ def test_another_election_mode_is_refused(shop: Shop) -> None:
     shop.settle()
     process = shop.followers[0]
     process.kill()
-    shop.config = NodeConfig("", shop.config.voters, shop.config.learners, election="appointed")
+    founded = shop.config.election
+    other = {"raft": "appointed", "appointed": "raft"}[founded]
+    shop.config = NodeConfig("", shop.config.voters, shop.config.learners, election=other)
     process.boot()
     shop.run(0.01)
     assert not process.up
     assert process.failure is not None
     assert process.failure.check(ModeMismatch)
-    assert "election = 'raft'" in process.failure.getErrorMessage()
+    assert f"founded with election = '{founded}'" in process.failure.getErrorMessage()
