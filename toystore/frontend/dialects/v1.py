@@ -52,7 +52,9 @@ class V1:
         async def list_them(_: str) -> Reply:
             page = take.page_of(request)
             text, topic = take.text_of(request, "q") or "", take.text_of(request, "topic")
-            found = await self._store.products(page.after or 0, page.limit + 1, text, topic, take.min_index_of(request))
+            found = await self._store.lookups.products(
+                page.after or 0, page.limit + 1, text, topic, take.min_index_of(request)
+            )
             rows, more = found.value[: page.limit], len(found.value) > page.limit
             body = {
                 "data": [self._product(product) for product in rows],
@@ -64,7 +66,9 @@ class V1:
 
     async def product(self, name: str, request: Request, body: bytes) -> Reply:
         async def look_up(_: str) -> Reply:
-            found = await self._store.product(_existing(name), take.min_index_of(request), take.linearizable(request))
+            found = await self._store.lookups.product(
+                _existing(name), take.min_index_of(request), take.linearizable(request)
+            )
             headers = (*dated(found.asof, found.age), (b"ETag", take.etag(found.value).encode()))
             if take.not_modified(request, found.value):
                 return Reply(304, b"", headers)
