@@ -16,7 +16,7 @@ from toystore.consensus.messages import Kind
 from toystore.encoding import encode_rows, to_json
 from toystore.replication.interface import Replica
 from toystore.storage.interface import IndexPassed, LogRow, Reader
-from toystore.web.answers import Reply
+from toystore.web.answers import HOME_PAGE, Reply
 from toystore.web.codec import encode_error, position_text
 from toystore.web.input import BadInput, query_integer, query_text, whole_number
 
@@ -44,6 +44,9 @@ class Health:
     facts: NodeFacts
     clock: IReactorTime
     patience: float = 30.0
+
+    async def home(self, request: Request) -> Reply:
+        return HOME_PAGE
 
     async def live(self, request: Request) -> Reply:
         """That this is answered shows that the loop turns."""
@@ -163,6 +166,7 @@ def add_health_routes(app: Klein) -> None:
 
         app.route(path, methods=["GET"], endpoint=path)(respond)
 
+    route("/", Health.home)
     route("/livez", Health.live)
     route("/readyz", Health.ready)
     route("/status", Health.status)

@@ -12,6 +12,7 @@ from twisted.web.server import Request
 from toystore.encoding import EncodingError, to_json
 from toystore.model import BOUND
 from toystore.ops.health import Health, add_health_routes
+from toystore.orders.announcements import add_announcement_routes
 from toystore.orders.projection import Projector
 from toystore.replication.interface import NotLeader, Replica
 from toystore.storage.interface import Reader
@@ -79,6 +80,7 @@ class OrderRoutes:
         return Reply(200, codec.encode_dated(value, position, self.replica.leader_age())).send(request)
 
     add_health_routes(app)
+    add_announcement_routes(app)
     ERRORS.install(app)
 
 

@@ -40,6 +40,12 @@ class Reply:
         return self.body
 
 
+HOME_PAGE = Reply(
+    200, b"<!DOCTYPE html><title>toystore</title><h1>Home Page!</h1>", ((b"Content-Type", b"text/html; charset=utf-8"),)
+)
+"""What the servers of the book store had at `/` (row Q10)."""
+
+
 # Errors -----------------------------------------------------------------------------------------------------
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}

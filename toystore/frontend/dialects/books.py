@@ -25,7 +25,7 @@ from toystore.frontend.storefront import Storefront
 from toystore.model import BOUND, AdjustStock, Line, Product, SetPrice
 from toystore.money import decimals
 from toystore.projections import FORMATS, ChangeFormat
-from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
+from toystore.web.answers import HOME_PAGE, ErrorShape, HotPaths, Reply, json_app
 from toystore.web.errors import RefusedError, StoreError
 from toystore.web.input import BadInput, read_json
 from toystore.web.interface import Dated
@@ -33,7 +33,6 @@ from toystore.web.interface import Dated
 PAGE = 1000
 """Products that are asked for at a time."""
 
-HOME = b"<!DOCTYPE html><title>Books</title><h1>Home Page!</h1>"
 HTML = b"text/html; charset=utf-8"
 PLAIN: Headers = ((b"Content-Type", HTML), (b"Cache-Control", b"no-store"))
 
@@ -75,7 +74,7 @@ class Books:
 
     @app.route("/", methods=["GET"])
     def home(self, request: Request) -> bytes:
-        return Reply(200, HOME, PLAIN).send(request)
+        return HOME_PAGE.send(request)
 
     # Reading
 
