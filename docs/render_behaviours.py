@@ -24,7 +24,8 @@ faults impossible. Each row is a promise with at least one test that carries its
 (``@pytest.mark.row("C1")``, ``@pytest.mark.fault(3)``). This page is written by ``python docs/render_behaviours.py``.
 
 The state is one of *done*, *done in purpose* (what the system did inside; the purpose is served by the ledger and our own
-peer protocol), *not done* and *not asked for*.
+peer protocol), *not done* and *not asked for*. Behind a colon stands where a row is answered otherwise than its words say,
+and why.
 
 """
 
@@ -91,7 +92,7 @@ def render() -> str:
     page += _table(
         ["id", "seen in", "behaviour", "state", "tests"],
         "5 7 50 8 30",
-        [[row["id"], row["seed"], _plain(row["behaviour"]), row["state"], _tests(by_row[row["id"]])] for row in rows()],
+        [[row["id"], row["seed"], _plain(row["behaviour"]), _plain(row["state"]), _tests(by_row[row["id"]])] for row in rows()],
     )
     page += "\nFaults of the five that must be impossible\n------------------------------------------\n\n"
     page += _table(

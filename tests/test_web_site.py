@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger, LogLevel, formatEvent
 from twisted.web.server import Request
 
 from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
@@ -290,6 +290,7 @@ def test_the_access_log() -> None:
     (event,) = events
     assert event["log_level"] is LogLevel.debug
     assert (event["method"], event["uri"], event["code"], event["length"]) == ("POST", "/hot?a=b", 200, 5)
+    assert '"POST /hot?a=b HTTP/1.1" 200 5 ' in formatEvent(event)
 
 
 def test_a_reply_of_a_hot_path_is_awaited(shop: Shop) -> None:

@@ -34,6 +34,7 @@ from toystore.frontend.balance import Balance, RoundRobin, RoundRobinByKind
 from toystore.frontend.cache import Cache
 from toystore.frontend.dialects import DIALECTS, make_dialect
 from toystore.frontend.leader import LeaderClient
+from toystore.frontend.leader_log import LeaderLog
 from toystore.frontend.roll_call import RollCall
 from toystore.frontend.routes import FrontFacts, FrontRoutes
 from toystore.frontend.storefront import OrderReplica, Storefront
@@ -53,6 +54,7 @@ from toystore.replication.transport import HttpTransport
 from toystore.storage.database import DataDirInUse
 from toystore.storage.interface import StorageError
 from toystore.storage.sqlite import SqliteStorage
+from toystore.storage.thread import OwnThread
 from toystore.web import peer
 from toystore.web.agent import make_agent
 from toystore.web.answers import INTERNAL_ERRORS, ErrorShape
@@ -63,6 +65,8 @@ EX_SOFTWARE = 70
 """The exit code where a replica can not go on (sysexits.h)."""
 EX_USAGE = 2
 TICKS_PER_HEARTBEAT = 5
+LEADER_LOG = "Front_end_log/Front_end_log.csv"
+"""Below the directory of a front end."""
 
 _log = Logger()
 
@@ -301,6 +305,12 @@ def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
     chance = random.Random(secrets.randbits(64))
     cache = Cache(node.cache_size)
     leader = LeaderClient(list(orders.values()), reactor, chance, deadline=config.timing.request)
+    leaders = LeaderLog(
+        config.directory_of(node) / LEADER_LOG,
+        {other.name: other.id for other in config.orders},
+        OwnThread(reactor, f"{node.name}-leaders"),
+    )
+    leader.search.on_term = leaders.note
     feed = Subscription(catalogs, cache, reactor, chance)
     books = any(public.dialect == "books" for public in node.publics)
     balance = Balance([other.name for other in config.catalogs], RoundRobinByKind() if books else RoundRobin())
@@ -319,6 +329,7 @@ def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
             await deferLater(reactor, 0.01)
         roll_call.stop()
         storefront.stop()
+        leaders.stop()
 
     public = [f"{other.dialect} {other.listen}" for other in node.publics]
     routes = FrontRoutes(

@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 
 from attrs import frozen
 
 from toystore.model import CatalogChange, Order, Product
-from toystore.money import decimal_text
+from toystore.money import decimal_text, decimals
 
 
 @frozen
@@ -101,6 +103,20 @@ def _bazaar_catalog(products: Sequence[Product], currency: str) -> bytes:
     return json.dumps({p.name: row(p) for p in products}).encode()
 
 
+def _books_database(products: Sequence[Product], currency: str) -> bytes:
+    """An SQLite database with the one table that the book store's catalog had; made anew each time, so that the same
+    products give the same bytes (by the same version of SQLite)."""
+    unit = 10 ** decimals(currency)
+    rows = [(p.number, p.name, p.topic, p.price // unit, p.quantity) for p in products]
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(
+            "CREATE TABLE books_1 (item_number INTEGER PRIMARY KEY, title TEXT, topic TEXT, cost INTEGER, quantity INTEGER)"
+        )
+        database.executemany("INSERT INTO books_1 VALUES (?, ?, ?, ?, ?)", rows)
+        database.commit()
+        return database.serialize()
+
+
 Format = OrderFormat | ChangeFormat | ProductFormat
 
 FORMATS: Mapping[str, Format] = {
@@ -109,6 +125,7 @@ FORMATS: Mapping[str, Format] = {
     "toys-catalog": ProductFormat(_toys_catalog),
     "trader-orders": OrderFormat(head=_csv("transaction_number", "stockname", "ordertype", "quantity"), rows=_trader_orders),
     "books-changes": ChangeFormat(head=_csv("query", "field", "item_number", "value")),
+    "books-database": ProductFormat(_books_database),
     "bazaar-orders": OrderFormat(head=b"{", glue=b", ", tail=b"}", rows=_bazaar_orders),
     "bazaar-catalog": ProductFormat(_bazaar_catalog),
 }

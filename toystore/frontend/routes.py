@@ -9,7 +9,7 @@ from twisted.web.server import Request
 
 from toystore.encoding import to_json
 from toystore.frontend.storefront import Storefront
-from toystore.web.answers import HOME_PAGE, INTERNAL_ERRORS, HotPaths, Reply, json_app
+from toystore.web.answers import INTERNAL_ERRORS, HotPaths, Reply, json_app
 
 
 @frozen
@@ -32,10 +32,6 @@ class FrontRoutes:
 
     def resource(self) -> HotPaths:
         return HotPaths(self.app, INTERNAL_ERRORS)
-
-    @app.route("/", methods=["GET"])
-    def home(self, request: Request) -> bytes:
-        return HOME_PAGE.send(request)
 
     @app.route("/livez", methods=["GET"])
     def live(self, request: Request) -> bytes:

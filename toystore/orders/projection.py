@@ -195,12 +195,15 @@ class Projector:
         if self._again:
             self._stir()
 
+    async def written(self) -> None:
+        """Until all files hold what has been applied so far, or could not be written, which the log tells."""
+        if self._projections:
+            caught_up: Deferred[None] = Deferred()
+            self._waiting.append(caught_up)
+            self._stir()
+            await caught_up
+
     async def all(self) -> list[Projected]:
         """All files, with what has been applied so far in them. Raises OSError where one can not be read."""
-        if not self._projections:
-            return []
-        caught_up: Deferred[None] = Deferred()
-        self._waiting.append(caught_up)
-        self._stir()
-        await caught_up
+        await self.written()
         return [projection.projected() for projection in self._projections]

@@ -53,6 +53,8 @@ class OrderRoutes:
         if batch.cluster != self.health.facts.cluster:
             raise BadInput(f"this is cluster {self.health.facts.cluster!r}, not {batch.cluster!r}")
         results = await outlived(self.replica.submit(batch.requests))
+        if batch.requests:
+            await self._projector.written()  # row F5: who has been answered finds it in the files of the leader
         return Reply(200, codec.encode_results(self.replica.term(), results))
 
     @app.route("/orders/<number>", methods=["GET"])
