@@ -92,7 +92,10 @@ def render() -> str:
     page += _table(
         ["id", "seen in", "behaviour", "state", "tests"],
         "5 7 50 8 30",
-        [[row["id"], row["seed"], _plain(row["behaviour"]), _plain(row["state"]), _tests(by_row[row["id"]])] for row in rows()],
+        [
+            [row["id"], row["seed"], _plain(row["behaviour"]), _plain(row["state"]), _tests(by_row[row["id"]])]
+            for row in rows()
+        ],
     )
     page += "\nFaults of the five that must be impossible\n------------------------------------------\n\n"
     page += _table(
