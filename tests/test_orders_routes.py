@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.web.iweb import IResponse
 
@@ -282,6 +283,19 @@ def test_the_catalog_is_loaded_once_by_whoever_leads() -> None:
     clock.advance(EVERY)
     assert len(replica.submitted) == 1
     assert not clock.getDelayedCalls(), "it stops for good"
+
+
+@pytest.mark.row("C1")
+def test_a_replica_is_not_ready_before_the_catalog_is_loaded() -> None:
+    clock, node = Clock(), OrderNode(FakeReplica(rows=()))
+    node.replica.leads = False
+    seed = Seed(node.replica, TOYS, clock)
+    node.routes.health = evolve(node.routes.health, waits_for=seed.waits_for)
+    seed.start()
+    assert node.get("/readyz") == (503, {"ready": False, "reasons": ["the first catalog is not loaded yet"]})
+    node.replica.leads = True
+    clock.pump([EVERY, EVERY])
+    assert node.get("/readyz")[0] == 200
 
 
 def test_a_ledger_with_products_is_left_alone() -> None:

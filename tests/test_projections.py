@@ -102,16 +102,16 @@ def test_books_changes_are_changes_and_trades_in_the_order_of_the_log() -> None:
     format_ = FORMATS["books-changes"]
     assert isinstance(format_, ChangeFormat)
     changes = [
-        CatalogChange(5, 0, 5, "set_price", "tesla", 2, "price", "10", None),
+        CatalogChange(5, 0, 5, "set_price", "tesla", 2, "price", "1050", None),
         CatalogChange(9, 0, 5, "adjust_stock", "gamestop", 1, "quantity", "990", -10),
     ]
     numbers = {"gamestop": 1, "tesla": 2, 'say "hi", Ünal': 3}
-    assert format_.whole(format_.merged(changes, ORDERS, numbers)).decode().splitlines() == [
+    assert format_.whole(format_.merged(changes, ORDERS, numbers, "USD")).decode().splitlines() == [
         "query,field,item_number,value",
         "sell,quantity,1,31",
         "buy,quantity,2,2",
         "buy,quantity,3,1",
-        "set_price,price,2,10",
+        "set_price,cost,2,10",
         "buy,quantity,2,5",
         "adjust_stock,quantity,1,-10",
     ]

@@ -296,3 +296,9 @@ def test_the_access_log() -> None:
 def test_a_reply_of_a_hot_path_is_awaited(shop: Shop) -> None:
     shop.echo.slow = succeed(Reply(404, b"{}"))
     assert shop.connect().ask("GET", "/wait") == (404, {})
+
+
+def test_a_status_that_twisted_does_not_know_has_its_phrase_too(shop: Shop) -> None:
+    shop.echo.slow = succeed(Reply(422, b"{}"))
+    answer = shop.connect().send(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 422 Unprocessable Entity\r\n")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
@@ -267,7 +268,7 @@ def order_replica(config: Config, id_: int, reactor: Any) -> Daemon:
         seed.stop()
         await replica.replicator.stop()
 
-    routes = OrderRoutes(replica.replicator, replica.health, projector)
+    routes = OrderRoutes(replica.replicator, evolve(replica.health, waits_for=seed.waits_for), projector)
     return Daemon(node.name, reactor, begin, end, [replica.site(routes, ORDER_ERRORS, reactor)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -38,12 +38,14 @@ class NodeFacts:
 
 @frozen
 class Health:
-    """The answers of one replica; `patience` (seconds) bounds the wait for a state hash."""
+    """The answers of one replica; `patience` (seconds) bounds the wait for a state hash. `waits_for` are reasons why it is
+    not ready beside those of the replica itself."""
 
     replica: Replica
     facts: NodeFacts
     clock: IReactorTime
     patience: float = 30.0
+    waits_for: Callable[[], Sequence[str]] = tuple
 
     async def home(self, request: Request) -> Reply:
         return HOME_PAGE
@@ -53,7 +55,7 @@ class Health:
         return Reply(200, b'{"live":true}')
 
     async def ready(self, request: Request) -> Reply:
-        reasons = (await self.replica.status()).reasons
+        reasons = (*(await self.replica.status()).reasons, *self.waits_for())
         return Reply(503 if reasons else 200, to_json({"ready": not reasons, "reasons": reasons}))
 
     async def status(self, request: Request) -> Reply:

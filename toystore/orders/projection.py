@@ -124,7 +124,8 @@ class Projection:
         orders = [order for order in orders if order.index <= end]
         changes = [change for change in changes if change.index <= end]
         if isinstance(format_, ChangeFormat):
-            file.append(format_.merged(changes, orders, {product.name: product.number for product in products}))
+            numbers = {product.name: product.number for product in products}
+            file.append(format_.merged(changes, orders, numbers, self._currency))
         elif isinstance(format_, OrderFormat):
             file.append([row for order in orders for row in format_.rows(order)])
         self._next_order += len(orders)

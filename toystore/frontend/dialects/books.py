@@ -65,6 +65,7 @@ class Books:
 
     def __init__(self, storefront: Storefront, currency: str, request_ids: Callable[[], str]) -> None:
         self._store = storefront
+        self._currency = currency
         self._unit = 10 ** decimals(currency)
         self._request_ids = request_ids
 
@@ -126,7 +127,7 @@ class Books:
         async def write(_: Fields) -> Reply:
             found = await self._store.lookups.history("files")
             told = found.value
-            body = WRITE_LOG.whole(WRITE_LOG.merged(told.changes, told.orders, told.numbers))
+            body = WRITE_LOG.whole(WRITE_LOG.merged(told.changes, told.orders, told.numbers, self._currency))
             return Reply(200, body, (*CSV, *dated(found.asof, found.age)))
 
         return await self._answer(request, {}, write, None)
