@@ -9,6 +9,7 @@ import ast
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -30,8 +31,9 @@ and why.
 """
 
 
+@cache
 def marks(name: str) -> Marks:
-    """Tests by the arguments of their marks of this name."""
+    """Tests by the arguments of their marks of this name; read once."""
     found: Marks = defaultdict(list)
     for path in sorted(TESTS.rglob("test_*.py")):
         where = path.relative_to(TESTS.parent).as_posix()

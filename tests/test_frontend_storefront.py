@@ -58,6 +58,7 @@ def test_the_ledger_says_no() -> None:
     assert front.cache.needed("Fox") == Position(0, 1)
 
 
+@pytest.mark.row("T2")
 def test_a_lost_leader_ends_in_504_with_the_key() -> None:
     front = Front()
     front.orders[2].loses_answers = True
