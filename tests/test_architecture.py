@@ -125,6 +125,14 @@ def test_only_compose_and_taps_name_the_reactor() -> None:
             assert "from twisted.internet import reactor" not in MODULES[name].read_text(), name
 
 
+@pytest.mark.fault(10)
+def test_nothing_reads_bytes_that_could_run() -> None:
+    for name, path in MODULES.items():
+        assert not imports(name) & {"pickle", "marshal", "shelve", "dill", "yaml"}, name
+        called = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+        assert not called & {"eval", "exec", "compile"}, name
+
+
 def test_there_are_no_rooms_for_leftovers() -> None:
     forbidden = {"utils", "util", "common", "helpers", "helper", "manager", "misc"}
     for name in MODULES:

@@ -45,6 +45,7 @@ def test_an_order_in_flight_when_the_leader_dies_is_carried_out_once(shop: Shop)
     assert shop.read(leader, lambda reader: reader.product("Tux").quantity) == before - 1
 
 
+@pytest.mark.row("T3")
 @pytest.mark.fault(1)
 def test_an_order_that_only_the_dead_leader_had_has_left_no_trace(shop: Shop) -> None:
     leader, request = shop.leading, shop.request()
@@ -117,6 +118,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_first(shop: Shop) -> None:
     shop.assert_equal()
 
 
+@pytest.mark.row("P1", "T1", "T2")
 def test_two_of_three_are_enough_and_one_is_not() -> None:
     shop = Shop("raft").open()
     first, second = shop.followers

@@ -9,7 +9,7 @@ from toystore.consensus.node import NodeConfig
 from toystore.replication.replicator import ModeMismatch
 
 
-@pytest.mark.row("P7")
+@pytest.mark.row("P7", "P2", "P3", "T3")
 def test_by_the_log(shop: Shop) -> None:
     shop.buy(2)
     away = shop.followers[0]
@@ -21,7 +21,7 @@ def test_by_the_log(shop: Shop) -> None:
     shop.assert_equal()
 
 
-@pytest.mark.row("P7")
+@pytest.mark.row("P7", "P5")
 def test_by_a_snapshot(shop: Shop) -> None:
     shop.buy(2)
     away = shop.followers[0]
@@ -34,6 +34,7 @@ def test_by_a_snapshot(shop: Shop) -> None:
     assert len(shop.orders(away)) == 62
 
 
+@pytest.mark.row("P2")
 @pytest.mark.fault(2)
 @pytest.mark.parametrize("orders", [1, 2, 40])
 def test_with_an_empty_disk_not_even_order_0_is_lost(shop: Shop, orders: int) -> None:
@@ -62,6 +63,7 @@ def test_a_wiped_replica_counts_again_once_it_is_named(shop: Shop) -> None:
     assert order.number == 1
 
 
+@pytest.mark.row("P6")
 def test_a_learner_follows(shop: Shop) -> None:
     catalog = shop.processes["catalog-1"]
     shop.buy(3)
