@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "toystore"
 
-PURE = ("model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.balance")
+PURE = ("model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.slots", "frontend.balance")
 """These import the standard library and attrs only, and nothing of it that has a clock, I/O or a global random."""
 
 IMPURE_STANDARD = {

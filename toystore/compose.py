@@ -36,6 +36,7 @@ from toystore.frontend.dialects import DIALECTS, make_dialect
 from toystore.frontend.leader import LeaderClient
 from toystore.frontend.roll_call import RollCall
 from toystore.frontend.routes import FrontFacts, FrontRoutes
+from toystore.frontend.slots import SlotRecord
 from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.ops.addresses import host_and_port, with_backlog
@@ -299,7 +300,8 @@ def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
     agent = make_agent(reactor, max_per_host=32)
     catalogs = [HttpCatalogService(other.name, other.url, agent, reactor) for other in config.catalogs]
     chance = random.Random(secrets.randbits(64))
-    cache = Cache(node.cache_size)
+    slots = SlotRecord()
+    cache = Cache(node.cache_size, on_event=lambda event: slots.note(event, reactor.seconds()))
     leader = LeaderClient(list(orders.values()), reactor, chance, deadline=config.timing.request)
     feed = Subscription(catalogs, cache, reactor, chance)
     books = any(public.dialect == "books" for public in node.publics)
@@ -321,9 +323,8 @@ def front_end(config: Config, id_: int, reactor: Any) -> Daemon:
         storefront.stop()
 
     public = [f"{other.dialect} {other.listen}" for other in node.publics]
-    routes = FrontRoutes(
-        storefront, FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
-    )
+    facts = FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
+    routes = FrontRoutes(storefront, facts, slots)
     listeners = [(node.listen, make_site(routes.resource(), reactor, errors=INTERNAL_ERRORS))]
     for other in node.publics:
         if other.dialect not in DIALECTS:
