@@ -22,7 +22,7 @@ IMPURE_STANDARD = {
 LEVELS = (
     ("model", "ledger", "names", "money", "encoding", "consensus"),
     ("storage.interface", "replication.interface", "web.interface"),
-    ("projections",),
+    ("projections", "together"),
     ("storage", "web", "replication", "ops"),
     ("orders", "catalog", "frontend", "shop"),
     ("compose", "supervisor"),

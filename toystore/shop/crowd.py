@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from toystore.shop.dialects import Ask, BadReply, Dialect
@@ -15,6 +14,7 @@ from toystore.shop.events import Tell, tell_nobody
 from toystore.shop.shopper import BREATH, VERIFY_ROUNDS, Habits, Sender, Shopper
 from toystore.shop.tally import Tally
 from toystore.shop.verdict import Verdict, judge_by_log, sum_up
+from toystore.together import together
 
 LISTED_AT_MOST = 10_000
 """Product names that are read for the choice."""
@@ -85,11 +85,11 @@ class Crowd:
             self._bought_before = await self._bought(self._dialect.log)
 
     async def shop(self, habits: Habits) -> None:
-        await self._all(lambda shopper: shopper.shop(habits))
+        await together(shopper.shop(habits) for shopper in self.shoppers)
 
     async def verify(self) -> Verdict:
         """Of all orders that were promised to any of them."""
-        verdict = sum_up(await self._all(lambda shopper: shopper.verify()))
+        verdict = sum_up(await together(shopper.verify() for shopper in self.shoppers))
         if self._dialect.log is None:
             return verdict
         assert self._bought_before is not None, "they have arrived"
@@ -113,8 +113,3 @@ class Crowd:
             said = answer.outcome
             await deferLater(self._reactor, BREATH)
         raise NoLog(f"the store's log can not be read: {said}")
-
-    async def _all(self, doing: Callable[[Shopper], Any]) -> list[Any]:
-        running = [Deferred.fromCoroutine(doing(shopper)) for shopper in self.shoppers]
-        results = await DeferredList(running, fireOnOneErrback=True, consumeErrors=True)
-        return [result for _, result in results]
