@@ -160,5 +160,6 @@ def draw_failover(failover: Failover) -> Figure:
     axes.set_xlabel("seconds at which the request was sent")
     axes.set_ylabel("milliseconds (logarithmic)")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    if failover.answers:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     return figure
