@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from random import Random
@@ -15,13 +16,13 @@ from twisted.internet.task import Clock
 
 from tests.test_shop import NAMES, Store, run
 from toystore.cli import main
-from toystore.commands.shop import span
+from toystore.commands.shop import Trip, show_progress, span
 from toystore.shop.cases import CASES, INSUFFICIENT, KEPT, NOT_FOUND, Case, NoAnswer, try_case
 from toystore.shop.connection import Answered
 from toystore.shop.crowd import Crowd
 from toystore.shop.dialects import DIALECTS, Ask, Reply
 from toystore.shop.events import Answer, Event
-from toystore.shop.shopper import Shopper
+from toystore.shop.shopper import Habits, Shopper
 from toystore.shop.styles import STYLES
 from toystore.shop.tally import Tally
 from toystore.shop.verdict import Verdict
@@ -206,3 +207,25 @@ def test_a_range_of_units() -> None:
     assert span(context, option, "3") == (3, 3)
     assert span(context, option, "1..10") == (1, 10)
     assert span(context, option, None) is None
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(None, "50 %"), (20.0, "25 %")])
+def test_a_bar_shows_how_far_they_are(seconds: float | None, share: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, clock = Terminal(), Clock()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    crowd = Crowd(clock, lambda: Store(clock), DIALECTS["v1"], NAMES, 1, 1)
+    trip = Trip("http://x", "v1", (), 1, 1, Habits(20 if seconds is None else None), seconds)
+    end = show_progress(clock, trip, crowd)
+    crowd.shoppers[0].done = 10
+    clock.advance(5.0)
+    end()
+    assert f"{share}  10 iterations, 0 orders" in terminal.getvalue()
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    show_progress(clock, trip, crowd)()
+    assert clock.getDelayedCalls() == [], "nothing is shown where nobody looks"

@@ -199,7 +199,7 @@ def test_the_leader_is_killed_and_started_while_customers_shop() -> None:
 
         return act
 
-    switch = measure.LeaderSwitch(carry_out("kill"), carry_out("start"))
+    switch = measure.Switch(carry_out("kill"), carry_out("start"))
     found = run(world.clock, measure.fail_over(world.stand(), PLAN, True, switch, verified))
     assert [(verb, node) for verb, node, _ in done] == [("kill", "order-3"), ("start", "order-3")]
     assert [at for *_, at in done] == [found.killed, found.started]
@@ -258,7 +258,7 @@ def test_a_store_that_can_not_be_asked() -> None:
 
 def test_no_leader_no_failover() -> None:
     world = World(leader=None)
-    switch = measure.LeaderSwitch(succeed, succeed)
+    switch = measure.Switch(succeed, succeed)
     with pytest.raises(NotMeasured, match="no leader is known"):
         run(world.clock, measure.fail_over(world.stand(), PLAN, True, switch, measure.Verified()))
 

@@ -68,7 +68,7 @@ async def measure_all(reactor: Any, plan: Plan, command: str, say: Say) -> Resul
         bulks = await in_bulk(stand, plan, say)
         say("the leader is killed, and started again")
         carry_out = up.supervised.carry_out
-        switch = measure.LeaderSwitch(partial(carry_out, "kill"), partial(carry_out, "start"))
+        switch = measure.Switch(partial(carry_out, "kill"), partial(carry_out, "start"))
         failover = await measure.fail_over(stand, plan, plan.caches[0], switch, verified)
         products = len(stand.names)
     say("a store with one catalog is started")

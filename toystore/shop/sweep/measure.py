@@ -174,20 +174,14 @@ async def watch_slots(stand: Stand, plan: Plan, verified: Verified) -> SlotStory
 
 
 @frozen
-class LeaderSwitch:
-    """How to kill the node that leads, and to start it again; and who leads, by name."""
+class Switch:
+    """How to kill a node, by its name, and to start it again."""
 
     kill: Callable[[str], Awaitable[object]]
     start: Callable[[str], Awaitable[object]]
 
-    @staticmethod
-    async def leader(stand: Stand) -> str | None:
-        """As the front end knows it."""
-        name: str | None = (await stand.tell(stand.cached, "/status"))["leader"]
-        return name
 
-
-async def fail_over(stand: Stand, plan: Plan, cache: bool, switch: LeaderSwitch, verified: Verified) -> Failover:
+async def fail_over(stand: Stand, plan: Plan, cache: bool, switch: Switch, verified: Verified) -> Failover:
     """Customers shop all the time; the leader is killed, and started again later."""
     answers: list[Answer] = []
 
@@ -196,7 +190,7 @@ async def fail_over(stand: Stand, plan: Plan, cache: bool, switch: LeaderSwitch,
             answers.append(event)
 
     clock = stand.reactor
-    leader = await switch.leader(stand)
+    leader = await stand.leader()
     if leader is None:
         raise NotMeasured("no leader is known, so none can be killed")
     crowd = await stand.crowd(stand.front(cache), plan.clients, plan.seed, keep)
@@ -206,7 +200,7 @@ async def fail_over(stand: Stand, plan: Plan, cache: bool, switch: LeaderSwitch,
     killed = clock.seconds()
     await switch.kill(leader)
     await deferLater(clock, max(0.0, began + START_AFTER - clock.seconds()))
-    successor, started = await switch.leader(stand), clock.seconds()
+    successor, started = await stand.leader(), clock.seconds()
     await switch.start(leader)
     await deferLater(clock, max(0.0, began + LEAVE_AFTER - clock.seconds()))
     crowd.leave()

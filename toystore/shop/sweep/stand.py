@@ -36,7 +36,7 @@ class Front:
 
 
 class Stand:
-    """`connect(url)` makes a connection for one customer. Every method but `crowd` raises NotMeasured."""
+    """`connect(url)` makes a connection for one customer. Whatever asks the store raises NotMeasured."""
 
     def __init__(
         self, reactor: Any, connect: Callable[[str], Sender], dialect: str, cached: Front, uncached: Front, catalogs: int
@@ -120,6 +120,11 @@ class Stand:
         except BadReply as error:
             raise NotMeasured(f"{front.name}{path}: {error}") from error
         raise NotMeasured(f"{front.name}{path} was answered with {_in_short(answer)}")
+
+    async def leader(self) -> str | None:
+        """The name of the node that leads, as the front end with the cache knows it."""
+        name: str | None = (await self.tell(self.cached, "/status"))["leader"]
+        return name
 
     async def counted(self, front: Front) -> Counted:
         """Its lookups so far."""
