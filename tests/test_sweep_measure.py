@@ -127,15 +127,17 @@ class Line:
 def test_a_round_has_latencies_by_kind_and_what_the_front_end_counted() -> None:
     world, verified = World(), measure.Verified()
     stand = world.stand()
-    found = run(world.clock, measure.shop_at(stand, PLAN, True, 0.5, verified))
-    lookups, buys = found.latency["lookup"], found.latency["buy"]
-    assert lookups is not None
-    assert buys is not None
-    assert lookups.count == found.counted.hits + found.counted.misses == 12
-    assert buys.count == verified.orders == len(world.orders) > 0
-    without = run(world.clock, measure.shop_at(stand, PLAN, False, 0.0, verified))
-    assert without.counted == Counted(0, 12)
-    assert without.latency["buy"] is without.latency["order query"] is None
+    cached, uncached = run(world.clock, measure.shop_at(stand, PLAN, 0.5, verified))
+    assert (cached.cache, uncached.cache) == (True, False)
+    for found in (cached, uncached):
+        lookups, buys = found.latency["lookup"], found.latency["buy"]
+        assert lookups is not None
+        assert buys is not None
+        assert lookups.count == found.counted.hits + found.counted.misses == 12
+        assert buys.count == verified.orders / 2 == len(world.orders) / 2 > 0, "the seed makes both do the same"
+    assert (cached.counted.hits > 0, uncached.counted) == (True, Counted(0, 12))
+    alone, _ = run(world.clock, measure.shop_at(stand, PLAN, 0.0, verified))
+    assert alone.latency["buy"] is alone.latency["order query"] is None
 
 
 @pytest.mark.row("K7", "K8")
@@ -161,7 +163,7 @@ def test_requests_in_bulk_take_turns_with_and_without_the_cache() -> None:
     world = World()
     stand = world.stand()
     world.asked.clear()
-    found = run(world.clock, measure.in_bulk(stand, PLAN, 3))
+    found = run(world.clock, measure.in_bulk([stand], PLAN, 3))
     assert {(bulk.kind, bulk.cache): bulk.latency.count for bulk in found} == {
         (kind, cache): 120 for kind in ("lookup", "buy", "order query") for cache in (True, False)
     }
@@ -170,6 +172,15 @@ def test_requests_in_bulk_take_turns_with_and_without_the_cache() -> None:
     turns = [world.asked[n] for n in range(0, 240, measure.TURN)]
     assert turns == ["http://cached", "http://uncached"] * 2 + ["http://cached"], "50, 50 and 20 of each"
     assert len(world.orders) == 240
+
+
+@pytest.mark.row("B6")
+def test_stores_take_turns_too() -> None:
+    worlds = [World(), World()]
+    worlds[1].clock = worlds[0].clock
+    found = run(worlds[0].clock, measure.in_bulk([world.stand() for world in worlds], PLAN, 1))
+    assert len(found) == 2 * 2 * 3
+    assert [len(world.orders) for world in worlds] == [240, 240]
 
 
 @pytest.mark.row("B7")
@@ -243,7 +254,7 @@ def test_events_that_were_forgotten() -> None:
 def test_an_answer_that_is_no_yes(answer: Answered, says: str) -> None:
     world = World(mood=lambda url, ask: None if ask.body is None else answer)
     with pytest.raises(NotMeasured, match=says):
-        run(world.clock, measure.in_bulk(world.stand(), PLAN, 1))
+        run(world.clock, measure.in_bulk([world.stand()], PLAN, 1))
 
 
 def test_a_store_that_can_not_be_asked() -> None:

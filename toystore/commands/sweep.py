@@ -53,37 +53,30 @@ async def standing(reactor: Any, plan: Plan, catalogs: int) -> AsyncIterator[tup
 
 
 async def measure_all(reactor: Any, plan: Plan, command: str, say: Say) -> Results:
-    """Everything that the plan says, on a store with two catalogs and then on one with a single one. Raises
-    CommandFailed, NotMeasured."""
+    """Everything that the plan says, on a store with two catalogs; then requests in bulk, on it and on one with a single
+    catalog in turns. Raises CommandFailed, NotMeasured."""
     machine, verified = this_machine(), measure.Verified()
+    rounds, bulks = list[Round](), list[Bulk]()
     say("a store with two catalogs is started")
     async with standing(reactor, plan, 2) as (stand, up):
         await measure.warm_up(stand, plan, verified)
-        rounds = [
-            await shop_once(stand, plan, cache, probability, verified, say)
-            for probability in plan.probabilities
-            for cache in plan.caches
-        ]
+        for probability in plan.probabilities:
+            say(f"{plan.clients} customers, p = {probability:g}")
+            rounds += await measure.shop_at(stand, plan, probability, verified)
         study = await study_cache(stand, plan, verified, say) if True in plan.caches else None
-        bulks = await in_bulk(stand, plan, say)
         say("the leader is killed, and started again")
         carry_out = up.supervised.carry_out
         switch = measure.Switch(partial(carry_out, "kill"), partial(carry_out, "start"))
         failover = await measure.fail_over(stand, plan, plan.caches[0], switch, verified)
+        say("a store with one catalog is started beside it")
+        async with standing(reactor, plan, 1) as (other, _):
+            await measure.warm_up(other, plan, verified)
+            for clients in (1, BULK_CLIENTS):
+                say(f"{plan.requests} requests of each kind, {clients} at a time")
+                bulks += await measure.in_bulk((stand, other), plan, clients)
         products = len(stand.names)
-    say("a store with one catalog is started")
-    async with standing(reactor, plan, 1) as (stand, _):
-        await measure.warm_up(stand, plan, verified)
-        bulks += await in_bulk(stand, plan, say)
     setting = Setting(now(), command, f"{machine}; load {load()} at the end", toystore.__version__, products)
     return Results(plan, setting, rounds, study, bulks, failover, verified.orders, verified.wrong)
-
-
-async def shop_once(
-    stand: Stand, plan: Plan, cache: bool, probability: float, verified: measure.Verified, say: Say
-) -> Round:
-    say(f"p = {probability:g}, cache {on_off(cache)}")
-    return await measure.shop_at(stand, plan, cache, probability, verified)
 
 
 async def study_cache(stand: Stand, plan: Plan, verified: measure.Verified, say: Say) -> CacheStudy:
@@ -93,14 +86,6 @@ async def study_cache(stand: Stand, plan: Plan, verified: measure.Verified, say:
         await measure.after_writes(stand, plan),
         await measure.watch_slots(stand, plan, verified),
     )
-
-
-async def in_bulk(stand: Stand, plan: Plan, say: Say) -> list[Bulk]:
-    bulks = []
-    for clients in (1, BULK_CLIENTS):
-        say(f"{plan.requests} requests of each kind, {clients} at a time")
-        bulks += await measure.in_bulk(stand, plan, clients)
-    return bulks
 
 
 def now() -> str:

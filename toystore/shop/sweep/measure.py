@@ -22,6 +22,7 @@ from toystore.shop.sweep.results import (
     READ_AGAIN,
     STEPS,
     Bulk,
+    Counted,
     Exercise,
     Failover,
     Round,
@@ -39,8 +40,10 @@ WALK = Habits(60, 0.1, (1, 1), pause=0.05)
 STROLL = Habits(8, 1.0, (1, 1), pause=0.35)
 """What is done while the slots of the cache are watched: by customers of the front end with the cache, and by others."""
 
+PARTS = 5
 TURN = 50
-"""Requests that are sent with the cache, then without it, then with it again."""
+"""What is compared takes turns, so that all see the same machine: the iterations at one probability in so many parts, the
+requests in bulk in turns of so many."""
 
 FAILOVER = Habits(None, 0.5, (1, 2), pause=0.02)
 KILL_AFTER, START_AFTER, LEAVE_AFTER = 2.0, 5.0, 8.0
@@ -69,34 +72,42 @@ async def warm_up(stand: Stand, plan: Plan, verified: Verified) -> None:
         verified.add(await crowd.verify())
 
 
-async def shop_at(stand: Stand, plan: Plan, cache: bool, probability: float, verified: Verified) -> Round:
-    """A crowd that looks, and buys with this probability; then every order is asked for."""
-    front = stand.front(cache)
-    crowd = await stand.crowd(front, plan.clients, plan.seed)
-    before = await stand.counted(front)
-    await crowd.shop(Habits(plan.iterations, probability))
-    counted = (await stand.counted(front)).since(before)
-    verified.add(await crowd.verify())
-    latency = {kind: Latency.of(crowd.tally.latencies[kind]) for kind in KINDS}
-    return Round(cache, probability, latency, counted)
+async def shop_at(stand: Stand, plan: Plan, probability: float, verified: Verified) -> list[Round]:
+    """Crowds that look, and buy with this probability, with the cache and without as planned; then every order is asked
+    for. They shop in turns, `PARTS` each."""
+    crowds = {cache: await stand.crowd(stand.front(cache), plan.clients, plan.seed) for cache in plan.caches}
+    counted = dict.fromkeys(plan.caches, Counted())
+    for part in range(1, PARTS + 1):
+        for cache, crowd in crowds.items():
+            before = await stand.counted(stand.front(cache))
+            await crowd.shop(Habits(plan.iterations * part // PARTS, probability))
+            counted[cache] += (await stand.counted(stand.front(cache))) - before
+    for crowd in crowds.values():
+        verified.add(await crowd.verify())
+    return [
+        Round(cache, probability, {kind: Latency.of(crowd.tally.latencies[kind]) for kind in KINDS}, counted[cache])
+        for cache, crowd in crowds.items()
+    ]
 
 
-async def in_bulk(stand: Stand, plan: Plan, clients: int) -> list[Bulk]:
+Side = tuple[Stand, bool]
+"""A store, and whether the cache is on: what takes turns when requests are sent in bulk."""
+
+
+async def in_bulk(stands: Sequence[Stand], plan: Plan, clients: int) -> list[Bulk]:
     """So many requests of each kind, one kind after the other: lookups, buys, and queries of the orders just made, where
-    these have numbers. With and without the cache in turns of `TURN` requests, so that both see the same machine."""
-    random, dialect = Random(f"{plan.seed}/bulk"), stand.dialect
-    names = [stand.any_name(random) for _ in range(plan.requests)]
-    looked = await _in_turns(stand, plan, clients, {cache: [dialect.look(name) for name in names] for cache in plan.caches})
-    buys = {cache: [dialect.place(name, 1, "buy") for name in names] for cache in plan.caches}
-    bought = await _in_turns(stand, plan, clients, buys)
+    these have numbers. All stores, with and without the cache as planned, take turns of `TURN` requests."""
+    random, dialect = Random(f"{plan.seed}/bulk"), stands[0].dialect
+    names = [stands[0].any_name(random) for _ in range(plan.requests)]
+    sides: list[Side] = [(stand, cache) for stand in stands for cache in plan.caches]
+    looked = await _in_turns(plan, clients, {side: [dialect.look(name) for name in names] for side in sides})
+    bought = await _in_turns(plan, clients, {side: [dialect.place(name, 1, "buy") for name in names] for side in sides})
     done = {"lookup": looked, "buy": bought}
     if dialect.log is None:
-        queries = {
-            cache: [dialect.query(number) for reply, _ in taken.replies if (number := stand.number_of(reply)) is not None]
-            for cache, taken in bought.items()
-        }
-        done["order query"] = await _in_turns(stand, plan, clients, queries)
-    return [_bulk(stand, cache, clients, kind, taken) for kind, of_kind in done.items() for cache, taken in of_kind.items()]
+        numbers = {side: [side[0].number_of(reply) for reply, _ in taken.replies] for side, taken in bought.items()}
+        queries = {side: [dialect.query(n) for n in found if n is not None] for side, found in numbers.items()}
+        done["order query"] = await _in_turns(plan, clients, queries)
+    return [_bulk(side, clients, kind, taken) for kind, of_kind in done.items() for side, taken in of_kind.items()]
 
 
 @define
@@ -107,19 +118,20 @@ class _Taken:
     seconds: float = 0.0
 
 
-async def _in_turns(stand: Stand, plan: Plan, clients: int, asks: Mapping[bool, Sequence[Ask]]) -> Mapping[bool, _Taken]:
-    taken = {cache: _Taken() for cache in asks}
+async def _in_turns(plan: Plan, clients: int, asks: Mapping[Side, Sequence[Ask]]) -> Mapping[Side, _Taken]:
+    taken = {side: _Taken() for side in asks}
     for start in range(0, plan.requests, TURN):
-        for cache, wanted in asks.items():
+        for (stand, cache), wanted in asks.items():
             replies, seconds = await stand.bulk(stand.front(cache), clients, wanted[start : start + TURN])
-            taken[cache].replies += replies
-            taken[cache].seconds += seconds
+            taken[stand, cache].replies += replies
+            taken[stand, cache].seconds += seconds
     return taken
 
 
-def _bulk(stand: Stand, cache: bool, clients: int, kind: str, taken: _Taken) -> Bulk:
+def _bulk(side: Side, clients: int, kind: str, taken: _Taken) -> Bulk:
     latency = Latency.of(seconds for _, seconds in taken.replies)
     assert latency is not None, "every plan has requests"
+    stand, cache = side
     return Bulk(cache, stand.catalogs, clients, kind, latency, taken.seconds)
 
 
@@ -140,7 +152,7 @@ async def hits_and_misses(stand: Stand, plan: Plan) -> Mapping[str, Exercise]:
         before = await stand.counted(stand.cached)
         latency = Latency.of([await stand.look(sender, name) for name in wanted])
         assert latency is not None, "every plan has requests"
-        found[what] = Exercise(latency, (await stand.counted(stand.cached)).since(before))
+        found[what] = Exercise(latency, (await stand.counted(stand.cached)) - before)
     return found
 
 

@@ -28,8 +28,11 @@ class Counted:
     hits: int = 0
     misses: int = 0
 
-    def since(self, before: Counted) -> Counted:
-        return Counted(self.hits - before.hits, self.misses - before.misses)
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(self.hits + other.hits, self.misses + other.misses)
+
+    def __sub__(self, other: Counted) -> Counted:
+        return Counted(self.hits - other.hits, self.misses - other.misses)
 
 
 @frozen

@@ -141,7 +141,7 @@ def in_bulk(results: Results) -> Iterator[str]:
     if few is not None and many is not None and most > 1:
         yield (
             f"Lookups {_with(cache)} the cache by {crowd} customers at once: {few.rate:.0f} a second from a store with one "
-            f"catalog, {many.rate:.0f} from one with {most}. The two stores ran one after the other."
+            f"catalog, {many.rate:.0f} from one with {most}. The two stores ran beside one another and took turns."
         )
 
 
