@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "toystore"
 
-PURE = ("model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.balance")
+PURE = ("model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.slots", "frontend.balance")
 """These import the standard library and attrs only, and nothing of it that has a clock, I/O or a global random."""
 
 IMPURE_STANDARD = {
@@ -22,7 +22,7 @@ IMPURE_STANDARD = {
 LEVELS = (
     ("model", "ledger", "names", "money", "encoding", "consensus"),
     ("storage.interface", "replication.interface", "web.interface"),
-    ("projections",),
+    ("projections", "together"),
     ("storage", "web", "replication", "ops"),
     ("orders", "catalog", "frontend", "shop"),
     ("compose", "supervisor"),

@@ -40,6 +40,7 @@ from toystore.frontend.leader import LeaderClient
 from toystore.frontend.leader_log import LeaderLog
 from toystore.frontend.roll_call import RollCall
 from toystore.frontend.routes import FrontFacts, FrontRoutes
+from toystore.frontend.slots import SlotRecord
 from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.frontend.view_routes import add_view_routes
@@ -360,7 +361,8 @@ def front_end(config: Config, id_: int, reactor: Any, bootstrap: Sequence[str] |
     agent = make_agent(reactor, max_per_host=32)
     catalogs = [HttpCatalogService(other.name, other.url, agent, reactor) for other in config.catalogs]
     chance = random.Random(secrets.randbits(64))
-    cache = Cache(node.cache_size)
+    slots = SlotRecord()
+    cache = Cache(node.cache_size, on_event=lambda event: slots.note(event, reactor.seconds()))
     leader = LeaderClient(list(orders.values()), reactor, chance, deadline=config.timing.request)
     leaders = LeaderLog(
         config.directory_of(node) / LEADER_LOG,
@@ -396,9 +398,8 @@ def front_end(config: Config, id_: int, reactor: Any, bootstrap: Sequence[str] |
         leaders.stop()
 
     public = [f"{other.dialect} {other.listen}" for other in node.publics]
-    routes = FrontRoutes(
-        storefront, FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
-    )
+    facts = FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
+    routes = FrontRoutes(storefront, facts, slots)
     root = routes.resource()
     if appointer is not None:
         add_view_routes(root.add("POST", peer.VIEW_PATH, peer.peer_route(transport)), appointer)
