@@ -60,6 +60,7 @@ def invoke(*arguments: str) -> Any:
         ("shop", "--url", "http://x", "--dialect", "v1", "--quantity", "3..1"),
         ("shop", "--url", "http://x", "--dialect", "v1", "--iterations", "1", "--seconds", "1"),
         ("export", "everything"),
+        ("appoint", "order-1"),
     ],
 )
 def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:

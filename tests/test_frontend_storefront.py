@@ -46,6 +46,18 @@ def test_a_replayed_buy_raises_the_floor_too() -> None:
     assert front.cache.needed("Fox") == Position(0, carried.done.order.changed)
 
 
+def test_an_answer_of_a_later_generation_makes_an_end_of_what_was_known() -> None:
+    """An operator has accepted a loss: what the cache holds is of a history that is over, whatever its index."""
+    front = Front()
+    result(front.buy(quantity=3))
+    front.catalogs[0].lags = front.catalogs[1].lags = True
+    front.ledger.replica.generation = 1
+    carried = result(front.buy(quantity=1))
+    assert front.cache.highest == Position(1, carried.done.index)
+    assert front.cache.needed("Whale") == Position(1, 0)
+    assert result(front.look_up()).value.quantity == 96
+
+
 # Orders
 
 

@@ -130,9 +130,9 @@ def test_a_kept_connection_that_was_closed_is_broken_and_nothing_is_sent_twice(n
     [
         (200, b"{"),
         (200, b"{}"),
-        (200, b'{"term":1,"results":[]}'),
-        (200, b'{"term":1,"results":[["answer",1,1,["done",{}]]]}'),
-        (200, b'{"term":1,"results":[["perhaps",1,1,"x"]]}'),
+        (200, b'{"term":1,"generation":0,"results":[]}'),
+        (200, b'{"term":1,"generation":0,"results":[["answer",1,1,["done",{}]]]}'),
+        (200, b'{"term":1,"generation":0,"results":[["perhaps",1,1,"x"]]}'),
         (204, b""),
         (400, codec.encode_error("malformed", "x")),
         (500, b"<html>"),

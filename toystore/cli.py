@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import toystore
+from toystore.commands.appoint import appoint_command
 from toystore.commands.demo import demo_command
 from toystore.commands.export import export_command
 from toystore.commands.node import node_command
@@ -29,6 +30,7 @@ for _command in (
     demo_command,
     status_command,
     node_command,
+    appoint_command,
     shop_command,
     sweep_command,
     verify_command,

@@ -84,10 +84,6 @@ class Storefront:
         self._feed.stop()
         self._leader.stop()
 
-    def at(self, index: int) -> Position:
-        """This index, in the present generation of the ledger."""
-        return Position(self.cache.highest.generation, index)
-
     # Orders
 
     async def place(self, side: str, lines: Sequence[Line], key: str | None, request_id: str) -> Carried:
@@ -122,22 +118,22 @@ class Storefront:
 
     async def _carry(self, request_id: str, command: Command) -> Carried:
         answer = await self._leader.submit(Request(request_id, command))
-        position = self.at(answer.index)
+        position = Position(answer.generation, answer.index)
         self.cache.hear(position)
         if isinstance(answer.outcome, Refused):
             raise RefusedError(answer.outcome.refusal, answer.outcome.detail)
-        self._remember(answer.outcome)
+        self._remember(answer.outcome, answer.generation)
         return Carried(answer.outcome, position)
 
-    def _remember(self, done: Done) -> None:
+    def _remember(self, done: Done, generation: int) -> None:
         """Before the client is told: from now on no reader here may see these products as they were."""
-        position = self.at(done.index)
+        position = Position(generation, done.index)
         for product in done.products:
             self.cache.raise_floor(product.name, position)
             self.cache.put(product, position)
         if done.order is not None:
             for line in done.order.lines:
-                self.cache.raise_floor(line.name, self.at(done.order.changed))
+                self.cache.raise_floor(line.name, Position(generation, done.order.changed))
 
     # How it goes
 

@@ -323,7 +323,7 @@ class Replicator:
                 self._generation = max(self._generation, decode_generation(entry.data))
         for listener, _ in list(self._followers):  # first: who waits for a position finds them at it
             listener(rows)
-        self._batches.applied(rows)
+        self._batches.applied(rows, self._generation)
         self._positions.applied(index)
         self._compact()
         self._act()
@@ -395,6 +395,8 @@ class Replicator:
                 "{node} is {role} in term {term}, leader {leader}",
                 node=node.id, role=node.role.value, term=node.hard_state.term, leader=node.leader,
             )  # fmt: skip
+        if node.leader is not None and (before is None or before[2] != node.leader):
+            self.log.info("Leader is {id}", id=node.leader.rpartition("-")[2])
 
     def _lose_reads(self, tokens: Sequence[int]) -> None:
         for token in tokens:
