@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from treq import content
 from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
