@@ -176,6 +176,7 @@ def test_a_file_that_grew_is_the_file_that_is_built_at_once(tmp_path: Path, monk
 
 
 @pytest.mark.row("O13")
+@pytest.mark.fault(11)
 def test_after_a_restart_a_torn_file_is_whole_again(tmp_path: Path) -> None:
     replica = FakeReplica(rows=SHOP)
     first = project(replica, tmp_path)

@@ -38,6 +38,7 @@ from toystore.frontend.cache import Cache
 from toystore.frontend.dialects import DIALECTS, make_dialect
 from toystore.frontend.leader import LeaderClient
 from toystore.frontend.leader_log import LeaderLog
+from toystore.frontend.lookups import Lookups
 from toystore.frontend.roll_call import RollCall
 from toystore.frontend.routes import FrontFacts, FrontRoutes
 from toystore.frontend.slots import SlotRecord
@@ -375,7 +376,8 @@ def front_end(config: Config, id_: int, reactor: Any, bootstrap: Sequence[str] |
     balance = Balance([other.name for other in config.catalogs], RoundRobinByKind() if books else RoundRobin())
     roll_call = RollCall(catalogs, balance, reactor)
     replicas = {other.name: OrderReplica(other.id, host_and_port(other.url)) for other in config.orders}
-    storefront = Storefront(leader, catalogs, cache, feed, balance, reactor, replicas=replicas)
+    lookups = Lookups(leader, catalogs, cache, feed, balance, reactor)
+    storefront = Storefront(leader, lookups, cache, feed, balance, reactor, replicas=replicas)
 
     if appointer is not None:
         leader.why_nobody_leads = appointer.waits_for

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import shutil
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.integration.clusters import surroundings
 from tests.test_behaviours import ROWS
+from tests.transcripts import stage
 from tests.transcripts.script import masked, played, rows_in
-from tests.transcripts.stage import CLUSTERS, SCRIPTS, play
+from tests.transcripts.stage import CLUSTERS, SCRIPTS, kept_here, play
 
 SEEN = {
     "toys": {"C1", "C6", "Q1", "Q2", "O1", "O2", "O3", "O4", "O13", "G1", "G2", "G5", "K1", "K2", "E2", "F1", "F2", "P7"},
@@ -42,6 +46,17 @@ def test_a_dialect_answers_as_its_transcript_shows(dialect: str, tmp_path: Path)
 def test_a_transcript_shows_every_row_of_its_dialect(dialect: str) -> None:
     shown = rows_in((SCRIPTS / f"{dialect}.txt").read_text())
     assert SEEN[dialect] <= shown <= set(ROWS)
+
+
+def test_a_slip_in_a_line_reaches_no_other_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nowhere:
+        nowhere.settimeout(10)
+        monkeypatch.setattr(stage, "NOWHERE", f"http://127.0.0.1:{nowhere.getsockname()[1]}")
+        for address in ("order-2", "http://elsewhere.invalid/x"):
+            with subprocess.Popen(["curl", "-s", "-m", "5", address], env=kept_here(surroundings(), tmp_path)):
+                connection, _ = nowhere.accept()
+                assert connection.recv(100).startswith(b"GET http://")
+                connection.close()
 
 
 def test_what_is_another_thing_each_time_is_hidden() -> None:

@@ -20,6 +20,7 @@ from tests.support.services import FakeCatalogService, FakeLedger, FakeOrderServ
 from toystore.frontend.balance import Balance, Policy
 from toystore.frontend.cache import Cache
 from toystore.frontend.leader import LeaderClient
+from toystore.frontend.lookups import Lookups
 from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.model import CatalogRow, Line
@@ -64,9 +65,8 @@ class Front:
         self.feed = Subscription(self.catalogs, self.cache, self.clock, Random(2))
         self.balance = Balance([catalog.node for catalog in self.catalogs], policy)
         replicas = {f"order-{i}": OrderReplica(i, f"10.0.0.1:{9000 + i}") for i in (1, 2, 3)}
-        self.store = Storefront(
-            self.leader, self.catalogs, self.cache, self.feed, self.balance, self.clock, replicas=replicas
-        )
+        lookups = Lookups(self.leader, self.catalogs, self.cache, self.feed, self.balance, self.clock)
+        self.store = Storefront(self.leader, lookups, self.cache, self.feed, self.balance, self.clock, replicas=replicas)
         self._ids = count(1)
         self.store.start()
 

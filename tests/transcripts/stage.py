@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.integration.clusters import ROOT, TOYSTORE, Cluster, free_ports, surroundings
@@ -57,6 +59,9 @@ def play(dialect: str, home: Path) -> str:
         cluster.close()
 
 
+PATIENCE = 60.0
+"""Seconds for one command."""
+
 NOWHERE = "http://127.0.0.1:9"
 """The proxy of whatever is not this machine: a line with a slip in it must not reach anybody else."""
 
@@ -66,9 +71,22 @@ TOOLS = {
 }
 
 
+def kept_here(environment: Mapping[str, str], home: Path) -> dict[str, str]:
+    """These variables of a process, so that what its curl sends to other machines ends at `NOWHERE`."""
+    proxies = ("http_proxy", "https_proxy", "all_proxy")
+    return {
+        **environment,
+        **{variable: NOWHERE for name in proxies for variable in (name, name.upper())},
+        "no_proxy": "localhost,127.0.0.1",
+        "NO_PROXY": "localhost,127.0.0.1",
+        # where curl would look for settings of somebody's own
+        **dict.fromkeys(("HOME", "CURL_HOME", "XDG_CONFIG_HOME"), str(home)),
+    }
+
+
 class Shell:
     """`bash`, in the directory with the data, where `toystore` is the command on this cluster and `leader` tells the name
-    of the replica that leads. Nothing but this machine can be reached by HTTP."""
+    of the replica that leads."""
 
     def __init__(self, cluster: Cluster, options: list[str], ports: dict[str, str]) -> None:
         self._home = cluster.config_file.parent
@@ -81,29 +99,27 @@ class Shell:
             text = text.replace("{python}", sys.executable).replace("{options}", shlex.join(options))
             (tools / name).write_text(f"#!/bin/sh\n{text}\n")
             (tools / name).chmod(0o755)
-        self._environment = surroundings()
-        for name in ("http_proxy", "https_proxy", "all_proxy"):
-            self._environment[name] = self._environment[name.upper()] = NOWHERE
-        for name in ("HOME", "CURL_HOME", "XDG_CONFIG_HOME"):  # where curl would look for settings of somebody's own
-            self._environment[name] = str(self._home)
-        self._environment["no_proxy"] = self._environment["NO_PROXY"] = "localhost,127.0.0.1"
+        self._environment = kept_here(surroundings(), self._home)
         self._environment["PATH"] = f"{tools}:{self._environment['PATH']}"
 
     def run(self, command: str) -> str:
-        """What it prints, at most a minute later."""
+        """What it prints. Raises AssertionError where that takes more than a minute; all that it began is ended then."""
+        running = subprocess.Popen(
+            ["bash", "-c", self._moved(command)],
+            cwd=self._home,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
-            done = subprocess.run(
-                ["bash", "-c", self._moved(command)],
-                cwd=self._home,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=60,
-                check=False,
-            )
+            printed, _ = running.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired as error:
-            raise AssertionError(f"not over after a minute: {command}\nit said {error.output!r}\n{self._story()}") from error
-        return self._back(done.stdout.decode())
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate()
+            said = f"it said {error.output!r}\n{self._story()}"
+            raise AssertionError(f"not over after {PATIENCE:g} s: {command}\n{said}") from error
+        return self._back(printed.decode())
 
 
 def _renaming(ports: dict[str, str]) -> Callable[[str], str]:

@@ -58,7 +58,8 @@ class Lookups:
         feed: Subscription,
         balance: Balance,
         clock: IReactorTime,
-        patience: float,
+        *,
+        patience: float = 2.0,
     ) -> None:
         self._leader = leader
         self._catalogs = {catalog.node: catalog for catalog in catalogs}

@@ -32,7 +32,7 @@ from toystore.model import (
     Request,
 )
 from toystore.web.errors import RefusedError
-from toystore.web.interface import CatalogService, Dated
+from toystore.web.interface import Dated
 
 
 @frozen
@@ -53,23 +53,21 @@ class Carried:
 
 
 class Storefront:
-    """`patience`: how long one catalog may take for one answer, in seconds. `replicas` are the order replicas by
-    name, for those who ask which one leads."""
+    """`replicas` are the order replicas by name, for those who ask which one leads."""
 
     def __init__(
         self,
         leader: LeaderClient,
-        catalogs: Sequence[CatalogService],
+        lookups: Lookups,
         cache: Cache,
         feed: Subscription,
         balance: Balance,
         clock: IReactorTime,
         *,
-        patience: float = 2.0,
         replicas: Mapping[str, OrderReplica] = MappingProxyType({}),
     ) -> None:
         self.cache = cache
-        self.lookups = Lookups(leader, catalogs, cache, feed, balance, clock, patience)
+        self.lookups = lookups
         self._leader = leader
         self._feed = feed
         self._balance = balance
