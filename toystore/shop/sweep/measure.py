@@ -73,14 +73,14 @@ async def warm_up(stand: Stand, plan: Plan, verified: Verified) -> None:
 
 
 async def shop_at(stand: Stand, plan: Plan, probability: float, verified: Verified) -> list[Round]:
-    """Crowds that look, and buy with this probability, with the cache and without as planned; then every order is asked
-    for. They shop in turns, `PARTS` each."""
+    """Crowds that look, and buy with this probability, and ask for each order right after it was promised; with the cache
+    and without as planned, in `PARTS` turns each."""
     crowds = {cache: await stand.crowd(stand.front(cache), plan.clients, plan.seed) for cache in plan.caches}
     counted = dict.fromkeys(plan.caches, Counted())
     for part in range(1, PARTS + 1):
         for cache, crowd in crowds.items():
             before = await stand.counted(stand.front(cache))
-            await crowd.shop(Habits(plan.iterations * part // PARTS, probability))
+            await crowd.shop(Habits(plan.iterations * part // PARTS, probability, check_at_once=True))
             counted[cache] += (await stand.counted(stand.front(cache))) - before
     for crowd in crowds.values():
         verified.add(await crowd.verify())
