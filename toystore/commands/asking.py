@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
-
-from twisted.internet.defer import Deferred
+from typing import Any
 
 from toystore.web.agent import make_agent
-from toystore.web.client import Calls
+from toystore.web.client import Calls, let_go
 from toystore.web.interface import Broken, Unreachable
-
-T = TypeVar("T")
 
 
 class Unanswered(OSError):
@@ -31,7 +27,7 @@ class Asker:
         patience = self._timeout if timeout is None else timeout
         began = self._reactor.seconds()
         try:
-            reached = await _let_go(Calls(url, self._agent, self._reactor, patience).get(path))
+            reached = await let_go(Calls(url, self._agent, self._reactor, patience).get(path))
         except (Unreachable, Broken) as error:
             waited = self._reactor.seconds() - began
             reason = f"no answer within {patience:g} s" if waited >= patience else _in_short(error)
@@ -45,13 +41,6 @@ class Asker:
             return status, json.loads(body)
         except ValueError:
             return status, None
-
-
-def _let_go(exchange: Deferred[T]) -> Deferred[T]:
-    """`exchange`, except that cancelling it is CancelledError and no failure of the exchange, which is left alone."""
-    waiting: Deferred[T] = Deferred()
-    exchange.addCallbacks(waiting.callback, waiting.errback)
-    return waiting
 
 
 def _in_short(error: Exception) -> str:
