@@ -48,5 +48,5 @@ def test_a_sweep_from_end_to_end(tmp_path: Path) -> None:
     assert "Percent speed up: " in page.text
     assert "the front end counted 15 hits and 0 misses" in page.text
     assert "0 hits and 15 misses" in page.text
-    assert "were asked for afterwards, and were as promised." in page.text
+    assert "were asked for, and were as promised." in page.text
     assert "toystore sweep --dialect bazaar --clients 2 --p 0,0.9 --cache on,off --cache-size 4" in page.text

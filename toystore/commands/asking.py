@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
-
-from twisted.internet.defer import Deferred
+from typing import Any
 
 from toystore.encoding import to_json
 from toystore.web.agent import make_agent
-from toystore.web.client import Calls
+from toystore.web.client import Calls, let_go
 from toystore.web.interface import Broken, Unreachable
-
-T = TypeVar("T")
 
 
 class Unanswered(OSError):
@@ -35,7 +31,7 @@ class Asker:
         calls = Calls(url, self._agent, self._reactor, patience)
         began = self._reactor.seconds()
         try:
-            reached = await _let_go(calls.get(path) if body is None else calls.post(path, body))
+            reached = await let_go(calls.get(path) if body is None else calls.post(path, body))
         except (Unreachable, Broken) as error:
             waited = self._reactor.seconds() - began
             reason = f"no answer within {patience:g} s" if waited >= patience else _in_short(error)
@@ -57,13 +53,6 @@ class Asker:
             return status, json.loads(answer)
         except ValueError:
             return status, None
-
-
-def _let_go(exchange: Deferred[T]) -> Deferred[T]:
-    """`exchange`, except that cancelling it is CancelledError and no failure of the exchange, which is left alone."""
-    waiting: Deferred[T] = Deferred()
-    exchange.addCallbacks(waiting.callback, waiting.errback)
-    return waiting
 
 
 def _in_short(error: Exception) -> str:

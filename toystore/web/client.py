@@ -120,6 +120,13 @@ class Calls:
             raise kind(f"{self.url}: {error!r}") from error
 
 
+def let_go(exchange: Deferred[T]) -> Deferred[T]:
+    """`exchange`, except that cancelling it is CancelledError and no failure of the exchange, which is left alone."""
+    waiting: Deferred[T] = Deferred()
+    exchange.addCallbacks(waiting.callback, waiting.errback)
+    return waiting
+
+
 def _refused(node: str, reached: Reached) -> Never:
     """Raise what an answer other than 200 means."""
     try:

@@ -73,14 +73,14 @@ async def warm_up(stand: Stand, plan: Plan, verified: Verified) -> None:
 
 
 async def shop_at(stand: Stand, plan: Plan, probability: float, verified: Verified) -> list[Round]:
-    """Crowds that look, and buy with this probability, with the cache and without as planned; then every order is asked
-    for. They shop in turns, `PARTS` each."""
+    """Crowds that look, and buy with this probability, and ask for each order right after it was promised; with the cache
+    and without as planned, in `PARTS` turns each."""
     crowds = {cache: await stand.crowd(stand.front(cache), plan.clients, plan.seed) for cache in plan.caches}
     counted = dict.fromkeys(plan.caches, Counted())
     for part in range(1, PARTS + 1):
         for cache, crowd in crowds.items():
             before = await stand.counted(stand.front(cache))
-            await crowd.shop(Habits(plan.iterations * part // PARTS, probability))
+            await crowd.shop(Habits(plan.iterations * part // PARTS, probability, check_at_once=True))
             counted[cache] += (await stand.counted(stand.front(cache))) - before
     for crowd in crowds.values():
         verified.add(await crowd.verify())
@@ -208,14 +208,16 @@ async def fail_over(stand: Stand, plan: Plan, cache: bool, switch: Switch, verif
     crowd = await stand.crowd(stand.front(cache), plan.clients, plan.seed, keep)
     began = clock.seconds()
     shopping = Deferred.fromCoroutine(crowd.shop(FAILOVER))
-    await deferLater(clock, KILL_AFTER)
-    killed = clock.seconds()
-    await switch.kill(leader)
-    await deferLater(clock, max(0.0, began + START_AFTER - clock.seconds()))
-    successor, started = await stand.leader(), clock.seconds()
-    await switch.start(leader)
-    await deferLater(clock, max(0.0, began + LEAVE_AFTER - clock.seconds()))
-    crowd.leave()
+    try:
+        await deferLater(clock, KILL_AFTER)
+        killed = clock.seconds()
+        await switch.kill(leader)
+        await deferLater(clock, max(0.0, began + START_AFTER - clock.seconds()))
+        successor, started = await stand.leader(), clock.seconds()
+        await switch.start(leader)
+        await deferLater(clock, max(0.0, began + LEAVE_AFTER - clock.seconds()))
+    finally:
+        crowd.leave()
     await shopping
     shopped = tuple(answers)
     verified.add(await crowd.verify())

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from toystore.shop.sweep.results import Failover, Results, Round, SlotStory
 from toystore.shop.sweep.timeline import CHANGED, REPLACED, Stay, stays
+from toystore.shop.sweep.words import a
 from toystore.shop.tally import KINDS
 
 WIDE, HIGH = 8.0, 4.2
@@ -46,7 +47,7 @@ def draw_all(results: Results, directory: Path) -> list[Picture]:
     for kind in KINDS:
         if any(found.latency[kind] is not None for found in results.rounds):
             picture = Picture(
-                f"latency-{kind.replace(' ', '-')}.png", f"latency of a {kind}, by the probability of an order"
+                f"latency-{kind.replace(' ', '-')}.png", f"latency of {a(kind)}, by the probability of an order"
             )
             _save(draw_latency(results.rounds, kind), directory / picture.file)
             pictures.append(picture)
@@ -73,7 +74,7 @@ def _panel(title: str, high: float = HIGH) -> tuple[Figure, Axes]:
 
 def draw_latency(rounds: Sequence[Round], kind: str) -> Figure:
     """Average and 95th percentile by the probability of an order."""
-    figure, axes = _panel(f"Latency of a {kind}")
+    figure, axes = _panel(f"Latency of {a(kind)}")
     for cache in dict.fromkeys(found.cache for found in rounds):
         of_kind = [(found.probability, found.latency[kind]) for found in rounds if found.cache is cache]
         known = sorted((p, latency) for p, latency in of_kind if latency is not None)
@@ -145,14 +146,7 @@ def draw_failover(failover: Failover) -> Figure:
     for at, done in ((failover.killed, "killed"), (failover.started, "started again")):
         axes.axvline(at - failover.began, color="black", linestyle="--", linewidth=1)
         place = (at - failover.began, 1.0)
-        axes.annotate(
-            f" {failover.leader} {done}",
-            place,
-            xycoords=("data", "axes fraction"),
-            va="top",
-            fontsize=9,
-            backgroundcolor="white",
-        )
+        axes.annotate(f" {failover.leader} {done}", place, xycoords=("data", "axes fraction"), va="top", fontsize=9)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     if failover.longest is not None:
