@@ -1,0 +1,92 @@
+"""Steps with which every drill ends: all return, and everything is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from attrs import frozen
+
+from toystore.drills.files import compared
+from toystore.drills.nodes import in_sync, listed
+from toystore.drills.scene import Scene, Seen, Step
+from toystore.shop.dialects import DIALECTS
+from toystore.shop.shopper import Shopper
+from toystore.shop.tally import Tally
+
+
+@frozen
+class AllReturn:
+    """Start whatever is down."""
+
+    title: str = "all that are down return"
+    expected: str = "every replica is in sync, with all that has been committed"
+
+    async def play(self, scene: Scene) -> Seen:
+        returned = list(scene.down)
+        for node in returned:
+            await scene.stage.carry_out("start", node)
+        scene.down.clear()
+
+        async def look() -> Seen:
+            rows = (await scene.stage.status())["nodes"]
+            seen = [await in_sync(scene, row["name"]) for row in rows if row["role"] != "front"]
+            late = [each.text for each in seen if not each.holds]
+            text = f"{listed(returned)} came back; {self.expected}" if returned else f"none was down; {self.expected}"
+            return Seen("; ".join(late) or text, not late)
+
+        return await scene.until(look)
+
+
+@frozen
+class AskForOrders:
+    """Ask for every order that was acknowledged."""
+
+    title: str = "ask for every acknowledged order"
+    expected: str = "each is as it was acknowledged"
+
+    async def play(self, scene: Scene) -> Seen:
+        dialect = scene.shop.asked_in or scene.shop.dialect
+        sender = scene.stage.connect(dialect)
+        shopper = Shopper(scene.stage.clock, sender, DIALECTS[dialect], (), Random(0), Tally())
+        shopper.promised = scene.in_order()
+        verdict = await shopper.verify()
+        told = [f"{verdict.verified} of {len(scene.promised)} are as they were acknowledged", *verdict.wrong]
+        told += [f"order {number}: no answer" for number in verdict.unanswered]
+        return Seen("; ".join(told), verdict.holds and verdict.verified > 0)
+
+
+@frozen
+class CompareFiles:
+    """The files of all order replicas."""
+
+    title: str = "compare the files of all order replicas"
+    expected: str = "each holds every acknowledged order and no other; the same bytes"
+
+    async def play(self, scene: Scene) -> Seen:
+        rows = (await scene.stage.status())["nodes"]
+        ids = [int(row["name"].removeprefix("order-")) for row in rows if row["role"] == "order"]
+        last = max((order.number for order in scene.promised), default=None)
+        return await compared(scene, dict.fromkeys(ids, last))
+
+
+@frozen
+class Verify:
+    """The checks of `toystore verify`."""
+
+    title: str = "toystore verify"
+    expected: str = "digests, states, order numbers and files of all replicas agree"
+
+    async def play(self, scene: Scene) -> Seen:
+        findings = await scene.stage.examine()
+        subjects = ("digest at", "state at", "orders of", f"{scene.shop.format} in")
+        uncompared = [f"nothing about {subject} a replica" for subject in subjects if not _starts(findings.equal, subject)]
+        troubles = findings.different + findings.unknown or uncompared
+        return Seen("; ".join(troubles or [sentence.partition(":")[0] for sentence in findings.equal]), not troubles)
+
+
+def _starts(sentences: Sequence[str], subject: str) -> bool:
+    return any(sentence.startswith(subject) for sentence in sentences)
+
+
+CLOSING: tuple[Step, ...] = (AllReturn(), AskForOrders(), CompareFiles(), Verify())
