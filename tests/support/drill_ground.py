@@ -69,6 +69,12 @@ class Ground:
             loop.clock = self.clock
             loop.start(every)
 
+    async def __aenter__(self) -> Ground:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Nothing runs."""
+
     # Stage
 
     async def start(self, without: Sequence[str]) -> Seen:

@@ -20,9 +20,9 @@ from toystore.drills.cluster import Cluster
 from toystore.drills.play import Played, play, steps_of
 from toystore.drills.scene import CouldNotTell, Drill, Seen, Step
 from toystore.drills.scripts import DRILLS
-from toystore.supervisor.launch import Command
 from toystore.supervisor.ports import NoFreePorts
 
+ELECTION = "appointed"
 PATIENCE = 10.0
 
 
@@ -34,7 +34,7 @@ class Report:
 
     def begins(self, drill: Drill) -> None:
         self._print(Text.assemble((drill.name, "bold"), f"  {drill.row}"))
-        self._print(Text(f"    dialect {drill.shop.dialect}, appointed, {drill.preference}", "dim"))
+        self._print(Text(f"    dialect {drill.shop.dialect}, {ELECTION}, {drill.preference}", "dim"))
 
     def step(self, number: int, step: Step) -> None:
         self._print(Text.assemble((f"{number:3} ", "dim"), (step.title, "bold")))
@@ -71,7 +71,7 @@ def drill_place(drill: Drill, directory: Path) -> Place:
     """The cluster of a drill: appointed, with the file that its row speaks of. Raises CommandFailed."""
     shop = drill.shop
     changes = Changes(
-        election="appointed",
+        election=ELECTION,
         leader_preference=drill.preference,
         hand_over_after=0.0,
         projections=[(shop.format, shop.path)],
@@ -82,21 +82,14 @@ def drill_place(drill: Drill, directory: Path) -> Place:
         raise CommandFailed(UNSURE, str(error)) from error
 
 
-async def play_one(
-    reactor: Any, drill: Drill, place: Place, patience: float, report: Report, command: Command | None = None
-) -> Played:
-    """On a cluster that is started for it and ended after it. Raises CouldNotTell."""
-    async with Cluster(reactor, place, patience, report.event, command) as cluster:
-        return await play(drill, cluster, report)
-
-
 async def play_all(reactor: Any, drills: Sequence[Drill], parent: Path | None, patience: float) -> int:
     """Each in a fresh directory, which stays where it did not come out as expected."""
     report, results = Report(console()), []
     for drill in drills:
         directory = Path(tempfile.mkdtemp(prefix=f"toystore-drill-{drill.name}-", dir=parent)).absolute()
         try:
-            played = await play_one(reactor, drill, drill_place(drill, directory), patience, report)
+            async with Cluster(reactor, drill_place(drill, directory), patience, report.event) as cluster:
+                played = await play(drill, cluster, report)
         except CouldNotTell as error:
             raise CommandFailed(
                 UNSURE, f"{drill.name} could not be played: {error}\nthe data stays in {directory}"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random
 
 from attrs import frozen
 
+from toystore.drills.customers import acknowledged
 from toystore.drills.files import compared
 from toystore.drills.nodes import in_sync, listed
-from toystore.drills.scene import Scene, Seen, Step
-from toystore.shop.dialects import DIALECTS
-from toystore.shop.shopper import Shopper
-from toystore.shop.tally import Tally
+from toystore.drills.scene import Order, Scene, Seen, Step
+from toystore.shop.connection import Answered
+from toystore.shop.dialects import DIALECTS, BadReply, Dialect
 
 
 @frozen
@@ -46,14 +45,25 @@ class AskForOrders:
     expected: str = "each is as it was acknowledged"
 
     async def play(self, scene: Scene) -> Seen:
-        dialect = scene.shop.asked_in or scene.shop.dialect
-        sender = scene.stage.connect(dialect)
-        shopper = Shopper(scene.stage.clock, sender, DIALECTS[dialect], (), Random(0), Tally())
-        shopper.promised = scene.in_order()
-        verdict = await shopper.verify()
-        told = [f"{verdict.verified} of {len(scene.promised)} are as they were acknowledged", *verdict.wrong]
-        told += [f"order {number}: no answer" for number in verdict.unanswered]
-        return Seen("; ".join(told), verdict.holds and verdict.verified > 0)
+        asked_in = scene.shop.asked_in or scene.shop.dialect
+        dialect, sender = DIALECTS[asked_in], scene.stage.connect(asked_in)
+        orders, wrong = scene.in_order(), []
+        for order in orders:
+            answered = await sender.send(dialect.query(order.number))
+            if (told := _told(dialect, answered)) != order:
+                wrong.append(f"order {order.number} was acknowledged as {order}, and is {told}")
+        text = f"{len(orders) - len(wrong)} of {len(orders)} are as they were acknowledged"
+        return Seen("; ".join([text, *wrong]), bool(orders) and not wrong)
+
+
+def _told(dialect: Dialect, answered: Answered) -> Order | str:
+    """What the store says when it is asked for an order."""
+    if answered.reply is None or answered.outcome != "2xx":
+        return "not told: " + (answered.outcome if answered.reply is None else f"{answered.reply.status}")
+    try:
+        return acknowledged(dialect.order(answered.reply))
+    except (BadReply, ValueError) as error:
+        return f"not told: {error}"
 
 
 @frozen
@@ -66,7 +76,7 @@ class CompareFiles:
     async def play(self, scene: Scene) -> Seen:
         rows = (await scene.stage.status())["nodes"]
         ids = [int(row["name"].removeprefix("order-")) for row in rows if row["role"] == "order"]
-        last = max((order.number for order in scene.promised), default=None)
+        last = max((order.number for order in scene.orders), default=None)
         return await compared(scene, dict.fromkeys(ids, last))
 
 

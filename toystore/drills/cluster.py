@@ -18,23 +18,19 @@ from toystore.commands.verify import Findings, examine
 from toystore.drills.scene import CouldNotTell, Seen
 from toystore.shop.connection import Connection
 from toystore.supervisor.cluster import NotPossible
-from toystore.supervisor.launch import Command
 
 START_SECONDS = 30.0
 """How long a cluster may take until all serve."""
 
 
 class Cluster:
-    """A `Stage` of real processes; `async with` ends them all. `command` is what runs a node (None: the real roles)."""
+    """A `Stage` of real processes; `async with` ends them all."""
 
-    def __init__(
-        self, reactor: Any, place: Place, patience: float, say: Callable[[str], None], command: Command | None = None
-    ) -> None:
+    def __init__(self, reactor: Any, place: Place, patience: float, say: Callable[[str], None]) -> None:
         self.clock = reactor
         self.patience = patience
         self._place = place
         self._say = say
-        self._command = command
         self._asker = Asker(reactor, PATIENCE)
         self._up: Up | None = None
         self._waits_for = ""
@@ -50,7 +46,7 @@ class Cluster:
 
     async def start(self, without: Sequence[str]) -> Seen:
         try:
-            up = Up(self.clock, self._place, Wishes(tuple(without), command=self._command), self._hear)
+            up = Up(self.clock, self._place, Wishes(tuple(without)), self._hear)
             self._up = await up.__aenter__()
             await Deferred.fromCoroutine(up.started()).addTimeout(START_SECONDS, self.clock)
         except CommandFailed as failed:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from toystore.drills.scene import LOOK_SECONDS, CouldNotTell, Scene, Seen
+from toystore.drills.scene import LOOK_SECONDS, CouldNotTell, Order, Scene, Seen
 from toystore.shop.connection import Answered
 from toystore.shop.dialects import DIALECTS, BadReply, Promised
 from toystore.shop.dialects import Ask as Request
-from toystore.shop.shopper import Crowd, Habits
+from toystore.shop.shopper import Habits, Shopper
 
 FRONT = "front-1"
 REFUSED = "refused"
@@ -95,7 +96,7 @@ class Asks:
     title: str
     path: str
     answer: Any
-    order: Promised | None = None
+    order: Order | None = None
 
     @property
     def expected(self) -> str:
@@ -111,7 +112,7 @@ class Asks:
             return Seen(f"GET {self.path}: {bad}", False)
         holds = answered.reply.status == 200 and told == self.answer
         if holds and self.order is not None:
-            scene.promised.append(self.order)
+            scene.orders.append(self.order)
         status = "" if answered.reply.status == 200 else f"{answered.reply.status} "
         return Seen(f"GET {self.path}: {status}{json.dumps(told)}", holds)
 
@@ -125,8 +126,8 @@ class ClientBegins:
 
     async def play(self, scene: Scene) -> Seen:
         dialect = DIALECTS[scene.shop.dialect]
-        scene.crowd = Crowd(scene.stage.clock, lambda: scene.customer, dialect, list(dialect.known), clients=1, seed=1)
-        scene.shopping = Deferred.fromCoroutine(scene.crowd.shop(HABITS))
+        scene.shopper = Shopper(scene.stage.clock, scene.customer, dialect, dialect.known, Random(1), scene.tally)
+        scene.shopping = Deferred.fromCoroutine(scene.shopper.shop(HABITS))
         return await _more_orders(scene)
 
 
@@ -149,16 +150,15 @@ class ClientEnds:
     expected: str = "nothing was visible to it: none of its requests failed or was refused"
 
     async def play(self, scene: Scene) -> Seen:
-        crowd = scene.crowd
-        assert crowd is not None, "the client has begun"
+        shopper, tally = scene.shopper, scene.tally
+        assert shopper is not None, "the client has begun"
         await scene.leave()
-        odd = [sentence for shopper in crowd.shoppers for sentence in shopper.odd]
-        scene.promised += [order for shopper in crowd.shoppers for order in shopper.promised]
-        tally = crowd.tally
+        scene.orders += [acknowledged(promised) for promised in shopper.promised]
         troubles = [f"{tally.total(outcome)} {word}" for outcome, word in TROUBLES.items() if tally.total(outcome)]
-        told = ", ".join([*troubles, *odd]) or "none failed or was refused"
+        troubles += shopper.odd
+        told = ", ".join(troubles) or "none failed or was refused"
         text = f"of {tally.total()} requests, {tally.orders} of them orders, {told}; longest wait {tally.longest:.2f} s"
-        return Seen(text, not troubles and not odd)
+        return Seen(text, not troubles)
 
 
 TROUBLES = {
@@ -173,13 +173,11 @@ TROUBLES = {
 
 async def _more_orders(scene: Scene, count: int = 3) -> Seen:
     """So many more than now."""
-    crowd = scene.crowd
-    assert crowd is not None, "the client has begun"
-    before = crowd.tally.orders
+    before = scene.tally.orders
 
     async def look() -> Seen:
-        more = crowd.tally.orders - before
-        return Seen(f"{more} more orders, {crowd.tally.orders} in all", more >= count)
+        more = scene.tally.orders - before
+        return Seen(f"{more} more orders, {scene.tally.orders} in all", more >= count)
 
     return await scene.until(look)
 
@@ -199,8 +197,14 @@ async def place(scene: Scene, case: Case) -> str:
         number = dialect.number(reply)
     except (BadReply, ValueError) as error:
         return f"an odd reply: {error}"
-    scene.promised.append(Promised(number, case.name, case.quantity, case.side))
-    return str(number)
+    order = acknowledged(Promised(number, case.name, case.quantity, case.side))
+    scene.orders.append(order)
+    return str(order.number)
+
+
+def acknowledged(promised: Promised) -> Order:
+    assert promised.number is not None, "orders have numbers in this dialect"
+    return Order(promised.number, promised.name, promised.quantity, promised.side)
 
 
 def _unanswered(answered: Answered) -> str:

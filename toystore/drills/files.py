@@ -16,39 +16,38 @@ from itertools import zip_longest
 from attrs import evolve, frozen
 
 from toystore.drills.nodes import listed
-from toystore.drills.scene import Scene, Seen, Shop
-from toystore.shop.dialects import Promised
+from toystore.drills.scene import Order, Scene, Seen, Shop
 
 
 class Unreadable(ValueError):
     """A file is not what its format says."""
 
 
-Reader = Callable[[str, Sequence[str]], Iterator[Promised]]
+Reader = Callable[[str, Sequence[str]], Iterator[Order]]
 """The orders in the text of a file, numbered from 0; the products by number are for files that name none."""
 
 
-def _toys(text: str, products: Sequence[str]) -> Iterator[Promised]:
+def _toys(text: str, products: Sequence[str]) -> Iterator[Order]:
     for number, name, quantity in csv.reader(io.StringIO(text, newline="")):
-        yield Promised(int(number), name, int(quantity))
+        yield Order(int(number), name, int(quantity))
 
 
-def _trader(text: str, products: Sequence[str]) -> Iterator[Promised]:
+def _trader(text: str, products: Sequence[str]) -> Iterator[Order]:
     for row in csv.DictReader(io.StringIO(text, newline="")):
         number, side = int(row["transaction_number"]) - 1, row["ordertype"].lower()
-        yield Promised(number, row["stockname"], int(row["quantity"]), side)
+        yield Order(number, row["stockname"], int(row["quantity"]), side)
 
 
-def _bazaar(text: str, products: Sequence[str]) -> Iterator[Promised]:
+def _bazaar(text: str, products: Sequence[str]) -> Iterator[Order]:
     for number, row in json.loads(text).items():
-        yield Promised(int(number), row["name"], int(row["quantity"]), row["type"])
+        yield Order(int(number), row["name"], int(row["quantity"]), row["type"])
 
 
-def _books(text: str, products: Sequence[str]) -> Iterator[Promised]:
+def _books(text: str, products: Sequence[str]) -> Iterator[Order]:
     """The orders in the write log; it has no numbers for them."""
     rows = [row for row in csv.DictReader(io.StringIO(text, newline="")) if row["query"] in ("buy", "sell")]
     for number, row in enumerate(rows):
-        yield Promised(number, products[int(row["item_number"]) - 1], int(row["value"]), row["query"])
+        yield Order(number, products[int(row["item_number"]) - 1], int(row["value"]), row["query"])
 
 
 READERS: Mapping[str, Reader] = {
@@ -59,7 +58,7 @@ READERS: Mapping[str, Reader] = {
 }
 
 
-def read_orders(shop: Shop, data: bytes | None) -> list[Promised]:
+def read_orders(shop: Shop, data: bytes | None) -> list[Order]:
     """The orders of a file, in their order there, numbered from 0; none where there is no file. Raises Unreadable."""
     if data is None:
         return []
@@ -143,12 +142,8 @@ def _fault(scene: Scene, data: bytes | None, last: Last) -> str | None:
         if order is None:
             return f"order {there.number} is there too"
         if there != order:
-            return f"order {order.number} is {_said(order)}; in the file {there.number} is {_said(there)}"
+            return f"order {order.number} is {order}; in the file {there.number} is {there}"
     return None
-
-
-def _said(order: Promised) -> str:
-    return f"{order.side} {order.quantity} {order.name}"
 
 
 def _named(ids: Sequence[int]) -> str:

@@ -11,8 +11,8 @@ from twisted.internet.task import deferLater
 
 from toystore.commands.status import Status
 from toystore.commands.verify import Findings
-from toystore.shop.dialects import Promised
-from toystore.shop.shopper import Crowd, Sender
+from toystore.shop.shopper import Sender, Shopper
+from toystore.shop.tally import Tally
 
 LOOK_SECONDS = 0.05
 """Between two looks at what has not come yet."""
@@ -28,6 +28,19 @@ class Seen:
 
     text: str
     holds: bool
+
+
+@frozen
+class Order:
+    """An order as the store acknowledged it, and as it tells of it later; `side` is buy or sell."""
+
+    number: int
+    name: str
+    quantity: int
+    side: str = "buy"
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.quantity} {self.name}"
 
 
 @frozen
@@ -74,20 +87,21 @@ class Stage(Protocol):
 
 @define
 class Scene:
-    """A drill under way. `promised` are the orders that the store has acknowledged;
-    `down` are the nodes that the drill has left down; `crowd` is there while customers go on by themselves."""
+    """A drill under way. `orders` are those that the store has acknowledged; `down` are the nodes that are down on
+    purpose; `shopper` is a customer who goes on by itself, `shopping` while it does, and `tally` what it sees."""
 
     stage: Stage
     shop: Shop
     customer: Sender
-    promised: list[Promised] = field(factory=list)
+    orders: list[Order] = field(factory=list)
     down: list[str] = field(factory=list)
-    crowd: Crowd | None = None
+    shopper: Shopper | None = None
+    tally: Tally = field(factory=Tally)
     shopping: Deferred[None] | None = None
 
-    def in_order(self) -> list[Promised]:
+    def in_order(self) -> list[Order]:
         """What was acknowledged, by number."""
-        return sorted(self.promised, key=lambda order: order.number)
+        return sorted(self.orders, key=lambda order: order.number)
 
     async def until(self, look: Callable[[], Awaitable[Seen]]) -> Seen:
         """The first look that holds, or the last one, when patience is over."""
@@ -100,8 +114,8 @@ class Scene:
 
     async def leave(self) -> None:
         """No customer goes on any more."""
-        if self.crowd is not None:
-            self.crowd.leave()
+        if self.shopper is not None:
+            self.shopper.leave()
         if self.shopping is not None:
             await self.shopping
             self.shopping = None

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from toystore.drills.customers import Asks, Case, ClientBegins, ClientEnds, ClientGoesOn, ClientRun, KilledInFlight
 from toystore.drills.files import Files
 from toystore.drills.nodes import Kill, Leads, Restart, Serves, Start
-from toystore.drills.scene import Drill, Shop
-from toystore.shop.dialects import Promised
+from toystore.drills.scene import Drill, Order, Shop
 
 TRADER = Shop("trader", 1, "trader-orders", "stockOrderDB_{id}.txt")
 BAZAAR = Shop("bazaar", 0, "bazaar-orders", "order{id}.txt")
@@ -175,8 +174,8 @@ def book(number: int, cost: int, quantity: int) -> Mapping[str, str | int]:
 
 def buy(number: int, order: int) -> Asks:
     """One copy; the answer does not tell the number of the order."""
-    promised = Promised(order, TITLES[number - 1], 1)
-    return Asks(f"buy book {number}", f"/buy/{number}", "Record successfully bought", promised)
+    acknowledged = Order(order, TITLES[number - 1], 1)
+    return Asks(f"buy book {number}", f"/buy/{number}", "Record successfully bought", acknowledged)
 
 
 X8 = Drill(
