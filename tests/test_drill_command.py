@@ -70,7 +70,7 @@ def test_every_step_tells_what_is_expected_and_what_is_seen(theatre: Theatre) ->
     assert lines[at + 1] == "      expected  files 1, 2 and 3: up to order 3, the same bytes"
     assert lines[at + 2].startswith("      seen      files 1, 2 and 3: up to order 3, the same bytes, sha256 ")
     assert lines[at + 3].startswith("      same      ")
-    assert lines[-2].startswith("X2 holds: 7 steps in ")
+    assert lines[-2].startswith("X2 holds: 8 steps in ")
 
 
 def test_the_data_is_removed_where_a_drill_holds(theatre: Theatre) -> None:
@@ -83,7 +83,7 @@ def test_a_difference_is_named_and_its_data_stays(theatre: Theatre, capsys: pyte
     assert (
         "      seen      file 1: order 0 is missing; file 2: order 0 is missing; file 3: order 0 is missing" in theatre.lines
     )
-    assert "X2 DIFFERS at step 3, three files equal; 4 steps are left out" in theatre.lines
+    assert "X2 DIFFERS at step 3, three files equal; 5 steps are left out" in theatre.lines
     (kept,) = theatre.directory.iterdir()
     assert (kept / "cluster.toml").exists()
     assert str(kept) in capsys.readouterr().out

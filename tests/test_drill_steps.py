@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.drill_ground import Ground, Wire, run
-from toystore.drills.closing import Verify
+from toystore.drills.closing import NobodyDied, Verify
 from toystore.drills.customers import Asks, Case, ClientRun, KilledInFlight
 from toystore.drills.files import Files, Unreadable, read_orders
 from toystore.drills.nodes import Kill, Leads, Restart, listed
@@ -244,6 +244,13 @@ def test_what_verify_did_not_compare_is_a_difference() -> None:
     ground = Ground(DRILLS["X1"])
     seen = after_start(Verify(), ground=ground)  # the files of X1 are not those of the bazaar
     assert seen == Seen("nothing about bazaar-orders in a replica", False)
+
+
+def test_a_process_that_dies_unasked_is_a_difference() -> None:
+    ground = Ground(DRILLS["X2"])
+    assert after_start(NobodyDied(), ground=ground).holds
+    ground.deaths = ["order-2 ended with exit code 70; starting it again in 0.1 s"]
+    assert after_start(NobodyDied(), ground=ground) == Seen(ground.deaths[0], False)
 
 
 def test_a_list_in_words() -> None:

@@ -48,6 +48,7 @@ class Ground:
     """A `Stage`. A test breaks it on purpose by another `_written`, `_elect`, `_returned` or `send`."""
 
     patience = 5.0
+    deaths: Sequence[str] = ()
 
     def __init__(self, drill: Drill, **leader: Any) -> None:
         """`leader` are options of the client of the leader."""

@@ -82,23 +82,28 @@ def drill_place(drill: Drill, directory: Path) -> Place:
         raise CommandFailed(UNSURE, str(error)) from error
 
 
-async def play_all(reactor: Any, drills: Sequence[Drill], parent: Path | None, patience: float) -> int:
-    """Each in a fresh directory, which stays where it did not come out as expected."""
-    report, results = Report(console()), []
-    for drill in drills:
-        directory = Path(tempfile.mkdtemp(prefix=f"toystore-drill-{drill.name}-", dir=parent)).absolute()
-        try:
-            async with Cluster(reactor, drill_place(drill, directory), patience, report.event) as cluster:
-                played = await play(drill, cluster, report)
-        except CouldNotTell as error:
-            raise CommandFailed(
-                UNSURE, f"{drill.name} could not be played: {error}\nthe data stays in {directory}"
-            ) from error
-        results.append(played)
-        if played.holds:
+async def play_fresh(reactor: Any, drill: Drill, parent: Path | None, patience: float, report: Report) -> Played:
+    """In a fresh directory, which stays where the drill did not come out as expected. Raises CommandFailed (3)."""
+    directory = Path(tempfile.mkdtemp(prefix=f"toystore-drill-{drill.name}-", dir=parent)).absolute()
+    holds = False
+    try:
+        async with Cluster(reactor, drill_place(drill, directory), patience, report.event) as cluster:
+            played = await play(drill, cluster, report)
+        holds = played.holds
+    except CouldNotTell as error:
+        raise CommandFailed(UNSURE, f"{drill.name} could not be played: {error}") from error
+    finally:
+        if holds:
             shutil.rmtree(directory)
         else:
             click.echo(f"the data stays in {directory}")
+    return played
+
+
+async def play_all(reactor: Any, drills: Sequence[Drill], parent: Path | None, patience: float) -> int:
+    """One after the other; the exit code."""
+    report = Report(console())
+    results = [await play_fresh(reactor, drill, parent, patience, report) for drill in drills]
     if len(drills) > 1:
         for played in results:
             console().print(in_words(played), soft_wrap=True)

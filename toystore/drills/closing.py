@@ -99,4 +99,16 @@ def _starts(sentences: Sequence[str], subject: str) -> bool:
     return any(sentence.startswith(subject) for sentence in sentences)
 
 
-CLOSING: tuple[Step, ...] = (AllReturn(), AskForOrders(), CompareFiles(), Verify())
+@frozen
+class NobodyDied:
+    """All processes live that the drill has not killed."""
+
+    title: str = "look for deaths that the drill did not ask for"
+    expected: str = "no process ended by itself"
+
+    async def play(self, scene: Scene) -> Seen:
+        deaths = scene.stage.deaths
+        return Seen("; ".join(deaths) or self.expected, not deaths)
+
+
+CLOSING: tuple[Step, ...] = (AllReturn(), AskForOrders(), CompareFiles(), Verify(), NobodyDied())

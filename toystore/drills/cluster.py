@@ -29,11 +29,12 @@ class Cluster:
     def __init__(self, reactor: Any, place: Place, patience: float, say: Callable[[str], None]) -> None:
         self.clock = reactor
         self.patience = patience
+        self.deaths: list[str] = []
         self._place = place
         self._say = say
         self._asker = Asker(reactor, PATIENCE)
         self._up: Up | None = None
-        self._waits_for = ""
+        self._waits_for: str | None = ""
 
     async def __aenter__(self) -> Cluster:
         return self
@@ -53,6 +54,7 @@ class Cluster:
             raise CouldNotTell(failed.message) from failed
         except TimedOut:
             return Seen(f"not all serve after {START_SECONDS:.0f} s: {self._waits_for}", False)
+        self._waits_for = None
         return Seen("all serve", True)
 
     async def carry_out(self, verb: str, node: str) -> None:
@@ -88,6 +90,9 @@ class Cluster:
         return findings
 
     def _hear(self, event: str) -> None:
-        """What the supervisor says: while it starts, what is waited for; later, who died without being killed."""
-        self._waits_for = event
+        """What the supervisor says: while it starts, what is waited for; later, who died and was not killed."""
         self._say(event)
+        if self._waits_for is None:
+            self.deaths.append(event)
+        else:
+            self._waits_for = event

@@ -150,9 +150,11 @@ class ClientEnds:
     expected: str = "nothing was visible to it: none of its requests failed or was refused"
 
     async def play(self, scene: Scene) -> Seen:
-        shopper, tally = scene.shopper, scene.tally
+        shopper, shopping, tally = scene.shopper, scene.shopping, scene.tally
         assert shopper is not None, "the client has begun"
-        await scene.leave()
+        assert shopping is not None, "the client has begun"
+        shopper.leave()
+        await shopping
         scene.orders += [acknowledged(promised) for promised in shopper.promised]
         troubles = [f"{tally.total(outcome)} {word}" for outcome, word in TROUBLES.items() if tally.total(outcome)]
         troubles += shopper.odd

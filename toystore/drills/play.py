@@ -47,15 +47,18 @@ async def play(drill: Drill, stage: Stage, teller: Teller) -> Played:
     teller.begins(drill)
     scene = Scene(stage, drill.shop, stage.connect(drill.shop.dialect))
     number, differed = 0, None
-    for number, step in enumerate(steps_of(drill), 1):
-        since = stage.clock.seconds()
-        teller.step(number, step)
-        seen = await step.play(scene)
-        teller.seen(step, seen, stage.clock.seconds() - since)
-        if not seen.holds:
-            differed = number
-            break
-    await scene.leave()
+    try:
+        for number, step in enumerate(steps_of(drill), 1):
+            since = stage.clock.seconds()
+            teller.step(number, step)
+            seen = await step.play(scene)
+            teller.seen(step, seen, stage.clock.seconds() - since)
+            if not seen.holds:
+                differed = number
+                break
+    finally:
+        if scene.shopper is not None:
+            scene.shopper.leave()
     played = Played(drill, number, stage.clock.seconds() - began, differed)
     teller.ends(played)
     return played

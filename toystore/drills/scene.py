@@ -63,6 +63,10 @@ class Stage(Protocol):
     clock: Any
     patience: float
 
+    @property
+    def deaths(self) -> Sequence[str]:
+        """Of processes that nobody has killed, in words."""
+
     async def start(self, without: Sequence[str]) -> Seen:
         """All nodes but these; holds when all of them serve. Raises CouldNotTell where one can not even run."""
 
@@ -111,14 +115,6 @@ class Scene:
             if seen.holds or clock.seconds() >= deadline:
                 return seen
             await deferLater(clock, LOOK_SECONDS)
-
-    async def leave(self) -> None:
-        """No customer goes on any more."""
-        if self.shopper is not None:
-            self.shopper.leave()
-        if self.shopping is not None:
-            await self.shopping
-            self.shopping = None
 
 
 class Step(Protocol):
