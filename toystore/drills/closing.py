@@ -28,8 +28,8 @@ class AllReturn:
         scene.down.clear()
 
         async def look() -> Seen:
-            rows = (await scene.stage.status())["nodes"]
-            seen = [await in_sync(scene, row["name"]) for row in rows if row["role"] != "front"]
+            status = await scene.stage.status()
+            seen = [in_sync(status, row["name"]) for row in status["nodes"] if row["role"] != "front"]
             late = [each.text for each in seen if not each.holds]
             text = f"{listed(returned)} came back; {self.expected}" if returned else f"none was down; {self.expected}"
             return Seen("; ".join(late) or text, not late)
@@ -89,14 +89,14 @@ class Verify:
 
     async def play(self, scene: Scene) -> Seen:
         findings = await scene.stage.examine()
-        subjects = ("digest at", "state at", "orders of", f"{scene.shop.format} in")
-        uncompared = [f"nothing about {subject} a replica" for subject in subjects if not _starts(findings.equal, subject)]
+        starts = {"digest": "digests", "state": "states", "orders": "order numbers", scene.shop.format: "files"}
+        uncompared = [f"{what} were not compared" for start, what in starts.items() if not _tells(findings.equal, start)]
         troubles = findings.different + findings.unknown or uncompared
         return Seen("; ".join(troubles or [sentence.partition(":")[0] for sentence in findings.equal]), not troubles)
 
 
-def _starts(sentences: Sequence[str], subject: str) -> bool:
-    return any(sentence.startswith(subject) for sentence in sentences)
+def _tells(sentences: Sequence[str], start: str) -> bool:
+    return any(sentence.startswith(f"{start} ") for sentence in sentences)
 
 
 @frozen

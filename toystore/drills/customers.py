@@ -13,8 +13,7 @@ from twisted.internet.task import deferLater
 
 from toystore.drills.scene import LOOK_SECONDS, CouldNotTell, Order, Scene, Seen
 from toystore.shop.connection import Answered
-from toystore.shop.dialects import DIALECTS, BadReply, Promised
-from toystore.shop.dialects import Ask as Request
+from toystore.shop.dialects import DIALECTS, Ask, BadReply, Promised
 from toystore.shop.shopper import Habits, Shopper
 
 FRONT = "front-1"
@@ -79,11 +78,12 @@ class KilledInFlight:
         return Seen(f"{self.case}: {told}", told == _told(self.case))
 
     async def _sent(self, scene: Scene, answer: Deferred[str]) -> None:
-        """Wait until the front end has the command under way. Raises CouldNotTell where it is not in flight."""
+        """Wait until the front end has sent it to the leader. Raises CouldNotTell where it is not in flight."""
         clock, deadline = scene.stage.clock, scene.stage.clock.seconds() + scene.stage.patience
         while not answer.called and clock.seconds() < deadline:
             status = await scene.stage.ask(FRONT, "/status")
-            if status and status["commands_under_way"] and not answer.called:
+            sent = status and status["commands_under_way"] and status["leader"] == self.leader
+            if sent and not answer.called:
                 return
             await deferLater(clock, LOOK_SECONDS / 10)
         raise CouldNotTell(f"the POST was not in flight: {self.leader} could not be killed meanwhile")
@@ -103,7 +103,7 @@ class Asks:
         return f"GET {self.path}: {json.dumps(self.answer)}"
 
     async def play(self, scene: Scene) -> Seen:
-        answered = await scene.customer.send(Request(self.path))
+        answered = await scene.customer.send(Ask(self.path))
         if answered.reply is None:
             return Seen(f"GET {self.path}: {_unanswered(answered)}", False)
         try:

@@ -77,7 +77,11 @@ class Restart:
     async def play(self, scene: Scene) -> Seen:
         await scene.stage.carry_out("start", self.node)
         scene.down.remove(self.node)
-        return await scene.until(lambda: in_sync(scene, self.node))
+
+        async def look() -> Seen:
+            return in_sync(await scene.stage.status(), self.node)
+
+        return await scene.until(look)
 
 
 @frozen
@@ -122,9 +126,8 @@ class Serves:
         return await scene.until(look)
 
 
-async def in_sync(scene: Scene, node: str) -> Seen:
+def in_sync(status: Status, node: str) -> Seen:
     """Whether a replica counts, and has applied as much as the leader has committed."""
-    status = await scene.stage.status()
     row, leader = row_of(status, node), status["leader"]
     if leader is None:
         return Seen(f"{node} is {row['state']}; nobody leads", False)
