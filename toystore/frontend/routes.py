@@ -9,7 +9,8 @@ from twisted.web.server import Request
 
 from toystore.encoding import to_json
 from toystore.frontend.storefront import Storefront
-from toystore.web.answers import INTERNAL_ERRORS, HotPaths, Reply, json_app
+from toystore.frontend.view_routes import ERRORS
+from toystore.web.answers import HotPaths, Reply, json_app
 
 
 @frozen
@@ -31,7 +32,7 @@ class FrontRoutes:
         self._facts = facts
 
     def resource(self) -> HotPaths:
-        return HotPaths(self.app, INTERNAL_ERRORS)
+        return HotPaths(self.app, ERRORS)
 
     @app.route("/livez", methods=["GET"])
     def live(self, request: Request) -> bytes:
@@ -63,4 +64,4 @@ class FrontRoutes:
             ),
         ).send(request)
 
-    INTERNAL_ERRORS.install(app)
+    ERRORS.install(app)

@@ -20,7 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toystore.consensus.log import Log
-from toystore.consensus.messages import Entry, Message, NodeId
+from toystore.consensus.membership import decode_generation
+from toystore.consensus.messages import Entry, Kind, Message, NodeId
 from toystore.consensus.node import Node, NodeConfig, NotLeading, Ready, Role
 from toystore.encoding import encode_entry
 from toystore.model import Position, Request
@@ -124,6 +125,7 @@ class Replicator:
             hard_state=found.hard_state,
             log=Log(found.base_index, found.base_term, found.entries, found.applied),
             members=found.members,
+            generation=found.generation,
         )
         self.log.info(
             "{node} has storage {uuid}, log {first}..{last}, applied {applied}",
@@ -136,7 +138,7 @@ class Replicator:
     async def stop(self, patience: float = 1.0) -> None:
         """Hand leadership over, if this replica leads, for at most `patience` seconds; then close the storage."""
         if self._node is not None and self._running and self._node.leadership is not None:
-            target = self._node.transfer()
+            target = self._node.transfer(leaving=True)
             self._act()
             if target is not None:
                 self.log.info("handing leadership over to {target}", target=target)
@@ -177,7 +179,10 @@ class Replicator:
             for message in messages:
                 match message:
                     case SnapshotChunk() if message.term == self.node.hard_state.term:
-                        self._receiver.on_chunk(message, self.node.uuid, self.node.hard_state.term, self.node.log.applied)
+                        node = self.node
+                        self._receiver.on_chunk(
+                            message, node.uuid, node.hard_state.term, node.log.applied, node.generation
+                        )  # fmt: skip
                     case SnapshotReply():
                         self._sender.on_reply(message)
                     case _:
@@ -189,9 +194,9 @@ class Replicator:
         self._act()
         return arrival
 
-    def unreachable(self, peer: NodeId) -> None:
+    def unreachable(self, peer: NodeId, gone: bool) -> None:
         if self._running:
-            self.node.unreachable(peer)
+            self.node.unreachable(peer, gone)
             self._act()
 
     # The loop ---------------------------------------------------------------------------------------------------
@@ -312,6 +317,9 @@ class Replicator:
             return
         index = rows[-1].index
         self.node.applied(index)
+        for entry in entries:
+            if entry.kind is Kind.MEMBERS:
+                self._generation = max(self._generation, decode_generation(entry.data))
         for listener, _ in list(self._followers):  # first: who waits for a position finds them at it
             listener(rows)
         self._batches.applied(rows)
