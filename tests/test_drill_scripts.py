@@ -140,6 +140,19 @@ class TakesOverAgain(Ground):
         self.preference = "highest"
 
 
+class LeadsForAMoment(Ground):
+    """The highest leads for a moment when it is back, and gives the lead back."""
+
+    def _returned(self, replica: Replica) -> None:
+        self.clock.callLater(0.5, self._flap, replica.service.node)
+        self.clock.callLater(1.0, self._flap, self.leader)
+
+    def _flap(self, leader: str) -> None:
+        for name, replica in self.replicas.items():
+            replica.service.leads, replica.service.term = name == leader, self.term + 1
+        self.leader, self.term = leader, self.term + 1
+
+
 class ForgetsOldOrders(Ground):
     """An order older than the last change of the leader is not found (fault 3)."""
 
@@ -169,7 +182,8 @@ class ForgetsOldOrders(Ground):
         ("X7", KeepsItsHeir, "the highest takes over again, at once", "order-2 leads"),
         ("X8", ServesTheOldValue, "2 serves the new value", "price 5000, quantity 99"),
         ("X9", NeverCatchesUp, "`databasesync`: 3 fetches what it missed", "file 3: order 3 is missing"),
-        ("X9", TakesOverAgain, "3 returns as follower", "order-3 leads"),
+        ("X9", TakesOverAgain, "3 returns as follower", "order-2 led; 1.5 s later order-3 leads"),
+        ("X9", LeadsForAMoment, "3 returns as follower", "order-2 leads, and all know it, in term 2; 1.5 s later in term 4"),
     ],
 )
 def test_a_drill_differs_on_a_cluster_that_is_broken(

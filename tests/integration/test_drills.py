@@ -28,7 +28,6 @@ def test_all_drills_hold(tmp_path: Path) -> None:
     [
         ("X2", "loses_an_order", "three files equal", "file 2: order 1 is buy 10 apple; in the file 2 is sell 10 tesla"),
         ("X4", "gives_up", "order-3, which leads, is killed while a POST is in flight", "buy 7 ford: the store answers 504"),
-        ("X8", "serves_old_values", "2 serves the new value", "catalog-2 itself tells price 5000"),
         ("X9", "takes_over_again", "3 returns as follower", "order-3 leads"),
     ],
 )

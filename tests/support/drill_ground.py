@@ -33,6 +33,8 @@ from toystore.web.interface import Broken
 T = TypeVar("T")
 ELECTION = 1.0
 """Seconds until a silent leader is replaced."""
+HAND_OVER = 0.5
+"""Seconds until a replica that has returned leads again, where the highest is preferred."""
 
 
 @define(eq=False)
@@ -62,6 +64,7 @@ class Ground:
         self.clock: Clock = self.front.clock
         self.front.orders[2].leads = False
         self.leader: str | None = None
+        self.term = 0
         self.replicas = {service.node: Replica(service) for service in self.front.orders}
         self.catalogs = {service.node: service for service in self.front.catalogs}
         self.agents: list[RequestTraversalAgent] = []
@@ -96,7 +99,7 @@ class Ground:
 
     async def status(self) -> Status:
         index = self.front.ledger.replica.position().index
-        ledger = {"commit_index": index, "applied_index": index, "in_sync": True, "leader": self.leader, "term": 1}
+        ledger = {"commit_index": index, "applied_index": index, "in_sync": True, "leader": self.leader, "term": self.term}
         answers: dict[str, dict[str, Any] | None] = {"front-1": {"state": "serving", **self.front.store.status()}}
         for name, replica in self.replicas.items():
             state = "leader" if name == self.leader else "follower"
@@ -145,14 +148,18 @@ class Ground:
             return
         live = [name for name, replica in self.replicas.items() if replica.up]
         heir = max(live, default=None)
+        self.term += 1
         for name, replica in self.replicas.items():
-            replica.service.leads = name == heir
-            replica.service.term += 1
+            replica.service.leads, replica.service.term = name == heir, self.term
         self.leader = heir
 
     def _returned(self, replica: Replica) -> None:
         """A replica has started again."""
-        self._elect()
+        self.clock.callLater(HAND_OVER, self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self.leader is not None:
+            self._elect()
 
     # Within
 

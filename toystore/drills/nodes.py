@@ -7,9 +7,13 @@ from typing import Any
 from urllib.parse import quote
 
 from attrs import frozen
+from twisted.internet.task import deferLater
 
 from toystore.commands.status import Status
 from toystore.drills.scene import Scene, Seen
+
+STEADY_SECONDS = 1.5
+"""Well over the time that a leader takes to hand over."""
 
 
 @frozen
@@ -97,6 +101,34 @@ class Leads:
 
     async def play(self, scene: Scene) -> Seen:
         return await _leads(scene, self.leader)
+
+
+@frozen
+class Stays:
+    """See that the lead does not change, as it would if it were given back."""
+
+    leader: str
+    title: str
+
+    @property
+    def expected(self) -> str:
+        return f"{self.leader} leads, and all know it; {STEADY_SECONDS:g} s later it leads in the same term"
+
+    async def play(self, scene: Scene) -> Seen:
+        before = await _leads(scene, self.leader)
+        if not before.holds:
+            return before
+        term = await self._term(scene)
+        await deferLater(scene.stage.clock, STEADY_SECONDS)
+        after = await _leads(scene, self.leader)
+        if not after.holds:
+            return Seen(f"{self.leader} led; {STEADY_SECONDS:g} s later {after.text}", False)
+        later = await self._term(scene)
+        return Seen(f"{before.text}, in term {term}; {STEADY_SECONDS:g} s later in term {later}", term == later)
+
+    async def _term(self, scene: Scene) -> int | None:
+        term: int | None = row_of(await scene.stage.status(), self.leader)["term"]
+        return term
 
 
 @frozen

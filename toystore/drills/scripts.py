@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from toystore.drills.customers import Asks, Case, ClientBegins, ClientEnds, ClientGoesOn, ClientRun, KilledInFlight
 from toystore.drills.files import Files
-from toystore.drills.nodes import Kill, Leads, Restart, Serves, Start
+from toystore.drills.nodes import Kill, Leads, Restart, Serves, Start, Stays
 from toystore.drills.scene import Drill, Order, Shop
 
 TRADER = Shop("trader", 1, "trader-orders", "stockOrderDB_{id}.txt")
@@ -68,7 +68,7 @@ X1 = Drill(
         Files("8, 9 only on 1, 2", {1: 9, 2: 9, 3: 7}),
         Restart("order-3"),
         Files("3 syncs from 2", {1: 9, 2: 9, 3: 9}),
-        Leads("order-2", "2 stays leader"),
+        Stays("order-2", "2 stays leader"),
         scripted(10, None, 11),
         Files("10, 11 on all", {1: 11, 2: 11, 3: 11}),
     ),
@@ -122,7 +122,7 @@ X5 = Drill(
         Kill("order-2"),
         trade(2, "meta", "intel"),
         Files("files 1 = 3", {1: 3, 2: 1, 3: 3}),
-        Leads("order-3", "3 still leads"),
+        Stays("order-3", "3 still leads"),
     ),
 )
 
@@ -214,7 +214,7 @@ X9 = Drill(
         trade(3, "LionCo", "FishCo"),
         Files("1 and 2 have the orders that 3 misses", {1: 4, 2: 4, 3: 2}),
         Restart("order-3"),
-        Leads("order-2", "3 returns as follower"),
+        Stays("order-2", "3 returns as follower"),
         Asks("3 asks who leads", "/find_leader_3", {"data": {"leader": 2}}),
         Files("`databasesync`: 3 fetches what it missed", {1: 4, 2: 4, 3: 4}),
         trade(5, "EnergyCo", "BoarCo"),

@@ -26,8 +26,14 @@ def gives_up() -> None:
     """The front end does not wait for the next leader."""
     from toystore.frontend.leader import LeaderClient
 
-    submit = LeaderClient.submit
-    LeaderClient.submit = lambda self, request, deadline=None: submit(self, request, 0.25)
+    failed = LeaderClient._failed
+
+    def faint_hearted(self, failure, node, batch):
+        failed(self, failure, node, batch)
+        for command in batch:
+            self._give_up(command, f"{node} is lost")
+
+    LeaderClient._failed = faint_hearted
 
 
 def takes_over_again() -> None:
@@ -43,13 +49,6 @@ def takes_over_again() -> None:
         return evolve(found, cluster=evolve(found.cluster, leader_preference="highest"))
 
     config.load_config = eager
-
-
-def serves_old_values() -> None:
-    """A catalog goes on showing what it held first."""
-    from toystore.catalog.window import Window
-
-    Window._put = lambda self, product: self._products.setdefault(product.name, product)
 
 
 if ROLE in ("order", "catalog", "front"):
