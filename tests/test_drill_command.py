@@ -41,14 +41,16 @@ class Unplayable(Ground):
 class Theatre:
     """Where drills are played on pretended clusters."""
 
+    home: Path
     directory: Path
     screen: io.StringIO
     monkeypatch: pytest.MonkeyPatch
 
-    def play(self, ground: Ground) -> int:
-        """The exit code of drill X2 on this cluster."""
+    def play(self, kind: type[Ground] = Ground, *drills: Drill) -> int:
+        """The exit code of drill X2, or of these, on such a cluster."""
+        ground = kind(X2, self.home)
         self.monkeypatch.setattr(command, "Cluster", lambda *_: ground)
-        return int(run(ground.clock, command.play_all(ground.clock, [X2], self.directory, 5.0)))
+        return int(run(ground.clock, command.play_all(ground.clock, drills or [X2], self.directory, 5.0)))
 
     @property
     def lines(self) -> list[str]:
@@ -59,11 +61,13 @@ class Theatre:
 def theatre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Theatre:
     screen = io.StringIO()
     monkeypatch.setattr(command, "console", lambda: Console(file=screen, width=200, highlight=False))
-    return Theatre(tmp_path, screen, monkeypatch)
+    for name in ("home", "data"):
+        (tmp_path / name).mkdir()
+    return Theatre(tmp_path / "home", tmp_path / "data", screen, monkeypatch)
 
 
 def test_every_step_tells_what_is_expected_and_what_is_seen(theatre: Theatre) -> None:
-    assert theatre.play(Ground(X2)) == YES
+    assert theatre.play() == YES
     lines = theatre.lines
     assert lines[0] == "X2  propagation: three files equal"
     at = lines.index("  3 three files equal")
@@ -74,12 +78,12 @@ def test_every_step_tells_what_is_expected_and_what_is_seen(theatre: Theatre) ->
 
 
 def test_the_data_is_removed_where_a_drill_holds(theatre: Theatre) -> None:
-    theatre.play(Ground(X2))
+    theatre.play()
     assert list(theatre.directory.iterdir()) == []
 
 
 def test_a_difference_is_named_and_its_data_stays(theatre: Theatre, capsys: pytest.CaptureFixture[str]) -> None:
-    assert theatre.play(WritesNothing(X2)) == NO
+    assert theatre.play(WritesNothing) == NO
     assert (
         "      seen      file 1: order 0 is missing; file 2: order 0 is missing; file 3: order 0 is missing" in theatre.lines
     )
@@ -91,7 +95,7 @@ def test_a_difference_is_named_and_its_data_stays(theatre: Theatre, capsys: pyte
 
 def test_what_can_not_be_played_says_why(theatre: Theatre) -> None:
     with pytest.raises(CommandFailed, match="X2 could not be played: order-1 could not start") as failed:
-        theatre.play(Unplayable(X2))
+        theatre.play(Unplayable)
     assert failed.value.exit_code == UNSURE
 
 
@@ -100,10 +104,7 @@ def test_after_all_of_them_there_is_a_line_for_each(theatre: Theatre, monkeypatc
         return Played(drill, 5, 1.5, 5 if drill.name == "X3" else None)
 
     monkeypatch.setattr(command, "play", play)
-    ground = Ground(X2)
-    monkeypatch.setattr(command, "Cluster", lambda *_: ground)
-    code = run(ground.clock, command.play_all(ground.clock, list(DRILLS.values()), theatre.directory, 5.0))
-    assert code == NO
+    assert theatre.play(Ground, *DRILLS.values()) == NO
     assert [line.split()[:2] for line in theatre.lines] == [
         [name, "DIFFERS" if name == "X3" else "holds:"] for name in DRILLS
     ]

@@ -3,7 +3,7 @@ step that a careless store would get wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,8 +45,8 @@ def rehearse(drill: Drill, ground: Ground) -> Notes:
 
 
 @pytest.mark.parametrize("name", DRILLS)
-def test_a_drill_holds_on_a_healthy_cluster(name: str) -> None:
-    notes = rehearse(DRILLS[name], Ground(DRILLS[name]))
+def test_a_drill_holds_on_a_healthy_cluster(name: str, tmp_path: Path) -> None:
+    notes = rehearse(DRILLS[name], Ground(DRILLS[name], tmp_path))
     assert notes.played is not None
     assert notes.played.holds, notes.steps[-1]
 
@@ -83,8 +83,8 @@ class NeedsTheHighest(Ground):
 class GivesUp(Ground):
     """The front end does not wait for the next leader."""
 
-    def __init__(self, drill: Drill) -> None:
-        super().__init__(drill, deadline=0.5)
+    def __init__(self, drill: Drill, directory: Path) -> None:
+        super().__init__(drill, directory, deadline=0.5)
 
 
 class SendsAsNew(Ground):
@@ -120,8 +120,8 @@ class LosesOrderZero(Ground):
 class KeepsItsHeir(Ground):
     """The highest does not take over again."""
 
-    def __init__(self, drill: Drill) -> None:
-        super().__init__(drill)
+    def __init__(self, drill: Drill, directory: Path) -> None:
+        super().__init__(drill, directory)
         self.preference = "sticky"
 
 
@@ -135,8 +135,8 @@ class ServesTheOldValue(Ground):
 class TakesOverAgain(Ground):
     """The highest leads again as soon as it is back."""
 
-    def __init__(self, drill: Drill) -> None:
-        super().__init__(drill)
+    def __init__(self, drill: Drill, directory: Path) -> None:
+        super().__init__(drill, directory)
         self.preference = "highest"
 
 
@@ -187,9 +187,9 @@ class ForgetsOldOrders(Ground):
     ],
 )
 def test_a_drill_differs_on_a_cluster_that_is_broken(
-    name: str, broken: Callable[[Drill], Ground], step: str, seen: str
+    name: str, broken: type[Ground], step: str, seen: str, tmp_path: Path
 ) -> None:
-    notes = rehearse(DRILLS[name], broken(DRILLS[name]))
+    notes = rehearse(DRILLS[name], broken(DRILLS[name], tmp_path))
     assert notes.played is not None
     assert not notes.played.holds
     title, last = notes.steps[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,10 @@ from toystore.drills.closing import NobodyDied, Verify
 from toystore.drills.customers import Asks, Case, ClientRun, KilledInFlight
 from toystore.drills.files import Files, Unreadable, read_orders
 from toystore.drills.nodes import Kill, Leads, Restart, listed
-from toystore.drills.scene import CouldNotTell, Order, Scene, Seen, Step
+from toystore.drills.scene import CouldNotTell, Order, Scene, Seen, Shop, Step
 from toystore.drills.scripts import BAZAAR, BOOKS, DRILLS, TITLES, TOYS, TRADER
 from toystore.shop.connection import Answered
-from toystore.shop.dialects import Reply
+from toystore.shop.dialects import Ask, Reply
 
 # Files --------------------------------------------------------------------------------------------------------------
 
@@ -47,8 +48,8 @@ def bazaar_file(*orders: Order) -> bytes:
         (TOYS, None, []),
     ],
 )
-def test_a_file_tells_its_orders(shop: object, data: bytes | None, orders: list[Order]) -> None:
-    assert read_orders(shop, data) == orders  # type: ignore[arg-type]
+def test_a_file_tells_its_orders(shop: Shop, data: bytes | None, orders: list[Order]) -> None:
+    assert read_orders(shop, data) == orders
 
 
 @pytest.mark.parametrize("data", [b"{", b"[1]", b'{"x": {}}', b'{"0": {"name": "apple"}}', b"\xff"])
@@ -66,18 +67,18 @@ class Shelf(Ground):
         return self.files[order]
 
 
-def compare(hold: dict[int, int | None], **files: bytes | None) -> Seen:
-    ground = Shelf(DRILLS["X2"])
+def compare(directory: Path, hold: dict[int, int | None], **files: bytes | None) -> Seen:
+    ground = Shelf(DRILLS["X2"], directory)
     ground.files = {int(name[-1]): data for name, data in files.items()}
     scene = Scene(ground, BAZAAR, ground.connect("bazaar"), orders=list(reversed(SOLD)))
     seen: Seen = run(ground.clock, Files("files", hold).play(scene))
     return seen
 
 
-def test_files_that_hold_the_same_must_have_the_same_bytes() -> None:
+def test_files_that_hold_the_same_must_have_the_same_bytes(tmp_path: Path) -> None:
     same, spaced = bazaar_file(*SOLD), bazaar_file(*SOLD).replace(b": ", b":")
-    assert compare({1: 1, 2: 1}, f1=same, f2=same).holds
-    seen = compare({1: 1, 2: 1}, f1=same, f2=spaced)
+    assert compare(tmp_path, {1: 1, 2: 1}, f1=same, f2=same).holds
+    seen = compare(tmp_path, {1: 1, 2: 1}, f1=same, f2=spaced)
     assert (seen.holds, "up to order 1, but other bytes: 1 sha256 " in seen.text) == (False, True)
 
 
@@ -93,24 +94,30 @@ def test_files_that_hold_the_same_must_have_the_same_bytes() -> None:
         (b"[", 1, "not as bazaar-orders should be"),
     ],
 )
-def test_a_file_holds_exactly_the_acknowledged_orders(data: bytes | None, last: int | None, fault: str) -> None:
-    seen = compare({3: last}, f3=data)
+def test_a_file_holds_exactly_the_acknowledged_orders(
+    data: bytes | None, last: int | None, fault: str, tmp_path: Path
+) -> None:
+    seen = compare(tmp_path, {3: last}, f3=data)
     assert not seen.holds
     assert seen.text.startswith("file 3: ")
     assert fault in seen.text
 
 
 @pytest.mark.parametrize(("data", "told"), [(b"{}", "file 3: `{}`"), (None, "file 3: absent")])
-def test_a_replica_that_never_ran_has_an_empty_file_or_none(data: bytes | None, told: str) -> None:
-    assert compare({3: None}, f3=data) == Seen(told, True)
+def test_a_replica_that_never_ran_has_an_empty_file_or_none(data: bytes | None, told: str, tmp_path: Path) -> None:
+    assert compare(tmp_path, {3: None}, f3=data) == Seen(told, True)
 
 
 # Customers ----------------------------------------------------------------------------------------------------------
 
 
-def after_start(*steps: Step, ground: Ground | None = None) -> Seen:
-    """What comes of the last step, on a cluster of X2 that has started."""
-    ground = ground or Ground(DRILLS["X2"])
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground(DRILLS["X2"], tmp_path)
+
+
+def after_start(ground: Ground, *steps: Step) -> Seen:
+    """What comes of the last step, once the cluster has started."""
     scene = Scene(ground, BAZAAR, ground.connect("bazaar"))
 
     async def play() -> Seen:
@@ -132,8 +139,8 @@ class Lies(Ground):
         wire, spoil = super().connect(dialect), self.spoil
 
         class Proxy(Wire):
-            async def send(self, ask: object) -> Answered:
-                answered = await wire.send(ask)  # type: ignore[arg-type]
+            async def send(self, ask: Ask) -> Answered:
+                answered = await wire.send(ask)
                 assert answered.reply is not None
                 reply = spoil(answered.reply)
                 return Answered("timeout" if reply is None else f"{reply.status // 100}xx", 15.0, reply)
@@ -151,16 +158,18 @@ class Lies(Ground):
         (lambda reply: Reply(404, reply.body), "buy 7 ford: refused"),
     ],
 )
-def test_an_order_that_comes_out_otherwise_is_a_difference(spoil: Callable[[Reply], Reply | None], seen: str) -> None:
-    ground = Lies(DRILLS["X2"])
+def test_an_order_that_comes_out_otherwise_is_a_difference(
+    spoil: Callable[[Reply], Reply | None], seen: str, tmp_path: Path
+) -> None:
+    ground = Lies(DRILLS["X2"], tmp_path)
     ground.spoil = spoil
-    told = after_start(ClientRun([Case("buy", 7, "ford", 0)]), ground=ground)
+    told = after_start(ground, ClientRun([Case("buy", 7, "ford", 0)]))
     assert not told.holds
     assert told.text.startswith(seen)
 
 
-def test_an_order_that_should_be_refused_and_is_not_is_a_difference() -> None:
-    assert after_start(ClientRun([Case("buy", 7, "ford", None)])) == Seen("buy 7 ford: 0", False)
+def test_an_order_that_should_be_refused_and_is_not_is_a_difference(ground: Ground) -> None:
+    assert after_start(ground, ClientRun([Case("buy", 7, "ford", None)])) == Seen("buy 7 ford: 0", False)
 
 
 @pytest.mark.parametrize(
@@ -172,25 +181,24 @@ def test_an_order_that_should_be_refused_and_is_not_is_a_difference() -> None:
         (lambda reply: Reply(200, b"2"), "GET /leader: 2"),
     ],
 )
-def test_another_answer_is_a_difference(spoil: Callable[[Reply], Reply | None], seen: str) -> None:
-    ground = Lies(DRILLS["X2"])
+def test_another_answer_is_a_difference(spoil: Callable[[Reply], Reply | None], seen: str, tmp_path: Path) -> None:
+    ground = Lies(DRILLS["X2"], tmp_path)
     ground.spoil = spoil
-    told = after_start(Asks("who leads?", "/leader", 1), ground=ground)
+    told = after_start(ground, Asks("who leads?", "/leader", 1))
     assert not told.holds
     assert told.text.startswith(seen)
 
 
-def test_an_order_that_was_answered_before_the_kill_was_not_in_flight() -> None:
+def test_an_order_that_was_answered_before_the_kill_was_not_in_flight(ground: Ground) -> None:
     """A replica that does not lead is stopped: the order never goes there."""
     with pytest.raises(CouldNotTell, match="the POST was not in flight"):
-        after_start(KilledInFlight("order-1", Case("buy", 7, "ford", 0)))
+        after_start(ground, KilledInFlight("order-1", Case("buy", 7, "ford", 0)))
 
 
 # Nodes --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_node_that_knows_another_leader_is_a_difference() -> None:
-    ground = Ground(DRILLS["X2"])
+def test_a_node_that_knows_another_leader_is_a_difference(ground: Ground) -> None:
     told = ground.status
 
     async def status() -> object:
@@ -199,21 +207,20 @@ def test_a_node_that_knows_another_leader_is_a_difference() -> None:
         answer["nodes"][3]["leader"] = None
         return answer
 
-    ground.status = status  # type: ignore[method-assign, assignment]
-    seen = after_start(ground=ground)
+    ground.status = status
+    seen = after_start(ground)
     assert seen == Seen(
         "all serve, the shelves are filled, order-3 leads, order-1 names order-2, catalog-1 knows of no leader", False
     )
 
 
-def test_another_leader_is_a_difference() -> None:
-    assert after_start(Leads("order-2", "2 leads")).text.startswith("order-3 leads, order-1 names order-3")
+def test_another_leader_is_a_difference(ground: Ground) -> None:
+    assert after_start(ground, Leads("order-2", "2 leads")).text.startswith("order-3 leads, order-1 names order-3")
 
 
-def test_nobody_leads_for_a_while_after_a_kill() -> None:
-    ground = Ground(DRILLS["X2"])
+def test_nobody_leads_for_a_while_after_a_kill(ground: Ground) -> None:
     ground.patience = 0.2
-    seen = after_start(Kill("order-3"), Leads("order-2", "2 leads"), ground=ground)
+    seen = after_start(ground, Kill("order-3"), Leads("order-2", "2 leads"))
     assert seen.text.startswith("nobody leads, order-1 knows of no leader")
 
 
@@ -225,8 +232,7 @@ def test_nobody_leads_for_a_while_after_a_kill() -> None:
         ("applied_index", None, "order-1 has applied None of "),
     ],
 )
-def test_a_replica_that_lags_has_not_returned(field: str, value: object, seen: str) -> None:
-    ground = Ground(DRILLS["X2"])
+def test_a_replica_that_lags_has_not_returned(field: str, value: object, seen: str, ground: Ground) -> None:
     told = ground.status
 
     async def status() -> object:
@@ -234,23 +240,22 @@ def test_a_replica_that_lags_has_not_returned(field: str, value: object, seen: s
         answer["nodes"][0][field] = value
         return answer
 
-    ground.status = status  # type: ignore[method-assign, assignment]
-    restarted = after_start(Kill("order-1"), Restart("order-1"), ground=ground)
+    ground.status = status
+    restarted = after_start(ground, Kill("order-1"), Restart("order-1"))
     assert not restarted.holds
     assert restarted.text.startswith(seen)
 
 
-def test_what_verify_did_not_compare_is_a_difference() -> None:
-    ground = Ground(DRILLS["X1"])
-    seen = after_start(Verify(), ground=ground)  # the files of X1 are not those of the bazaar
+def test_what_verify_did_not_compare_is_a_difference(tmp_path: Path) -> None:
+    ground = Ground(DRILLS["X1"], tmp_path)
+    seen = after_start(ground, Verify())  # the files of X1 are not those of the bazaar
     assert seen == Seen("files were not compared", False)
 
 
-def test_a_process_that_dies_unasked_is_a_difference() -> None:
-    ground = Ground(DRILLS["X2"])
-    assert after_start(NobodyDied(), ground=ground).holds
+def test_a_process_that_dies_unasked_is_a_difference(ground: Ground) -> None:
+    assert after_start(ground, NobodyDied()).holds
     ground.deaths = ["order-2 ended with exit code 70; starting it again in 0.1 s"]
-    assert after_start(NobodyDied(), ground=ground) == Seen(ground.deaths[0], False)
+    assert after_start(ground, NobodyDied()) == Seen(ground.deaths[0], False)
 
 
 def test_a_list_in_words() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from attrs import define
@@ -23,7 +24,7 @@ from toystore.drills.scene import Drill, Seen
 from toystore.frontend.balance import RoundRobinByKind
 from toystore.frontend.dialects import make_dialect
 from toystore.ops.catalog_csv import read_catalog
-from toystore.projections import FORMATS, ChangeFormat, OrderFormat
+from toystore.orders.projection import Projection
 from toystore.shop.connection import PATIENCE, Answered
 from toystore.shop.dialects import Ask, Reply
 from toystore.web import codec
@@ -52,8 +53,8 @@ class Ground:
     patience = 5.0
     deaths: Sequence[str] = ()
 
-    def __init__(self, drill: Drill, **leader: Any) -> None:
-        """`leader` are options of the client of the leader."""
+    def __init__(self, drill: Drill, directory: Path, **leader: Any) -> None:
+        """The files are made from one in the directory; `leader` are options of the client of the leader."""
         shop = self.shop = drill.shop
         self.preference = drill.preference
         self.config = packaged_place(shop.dialect, None).config
@@ -68,6 +69,7 @@ class Ground:
         self.replicas = {service.node: Replica(service) for service in self.front.orders}
         self.catalogs = {service.node: service for service in self.front.catalogs}
         self.agents: list[RequestTraversalAgent] = []
+        self._projection = Projection(self.front.ledger.replica, shop.format, shop.path, directory / "file", "USD")
         for every, work in ((0.01, self._pump), (0.5, self._beat)):
             loop = LoopingCall(work)
             loop.clock = self.clock
@@ -183,14 +185,9 @@ class Ground:
             catalog.end_feed()
 
     def _whole(self) -> bytes:
-        format_, orders = FORMATS[self.shop.format], self.front.ledger.orders()
-        if isinstance(format_, ChangeFormat):
-            storage = self.front.ledger.replica.storage
-            changes = now(storage.read(lambda reader: reader.changes_from(0, 0, 1000)))
-            products = now(storage.read(lambda reader: reader.products(0, 1000)))
-            return format_.whole(format_.merged(changes, orders, {one.name: one.number for one in products}))
-        assert isinstance(format_, OrderFormat)
-        return format_.whole([row for order in orders for row in format_.rows(order)])
+        """The file, with all that has been committed."""
+        now(Deferred.fromCoroutine(self._projection.catch_up()))
+        return self._projection.target.read_bytes()
 
     def _pump(self) -> None:
         for agent in self.agents:
