@@ -11,6 +11,7 @@ from toystore.commands.export import export_command
 from toystore.commands.node import node_command
 from toystore.commands.shop import shop_command
 from toystore.commands.status import status_command
+from toystore.commands.sweep import sweep_command
 from toystore.commands.up import up_command
 from toystore.commands.verify import verify_command
 
@@ -31,6 +32,7 @@ for _command in (
     status_command,
     node_command,
     shop_command,
+    sweep_command,
     verify_command,
     export_command,
 ):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
@@ -36,8 +37,10 @@ from toystore.frontend.balance import Balance, RoundRobin, RoundRobinByKind
 from toystore.frontend.cache import Cache
 from toystore.frontend.dialects import DIALECTS, make_dialect
 from toystore.frontend.leader import LeaderClient
+from toystore.frontend.leader_log import LeaderLog
 from toystore.frontend.roll_call import RollCall
 from toystore.frontend.routes import FrontFacts, FrontRoutes
+from toystore.frontend.slots import SlotRecord
 from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.frontend.view_routes import add_view_routes
@@ -56,6 +59,7 @@ from toystore.replication.transport import HttpTransport
 from toystore.storage.database import DataDirInUse
 from toystore.storage.interface import StorageError
 from toystore.storage.sqlite import SqliteStorage
+from toystore.storage.thread import OwnThread
 from toystore.storage.views import FileViewStore
 from toystore.web import peer
 from toystore.web.agent import make_agent
@@ -67,6 +71,8 @@ EX_SOFTWARE = 70
 """The exit code where a replica can not go on (sysexits.h)."""
 EX_USAGE = 2
 TICKS_PER_HEARTBEAT = 5
+LEADER_LOG = "Front_end_log/Front_end_log.csv"
+"""Below the directory of a front end."""
 
 _log = Logger()
 
@@ -281,7 +287,7 @@ def order_replica(config: Config, id_: int, reactor: Any) -> Daemon:
         seed.stop()
         await replica.replicator.stop()
 
-    routes = OrderRoutes(replica.replicator, replica.health, projector)
+    routes = OrderRoutes(replica.replicator, evolve(replica.health, waits_for=seed.waits_for), projector)
     return Daemon(node.name, reactor, begin, end, [replica.site(routes, ORDER_ERRORS, reactor)])
 
 
@@ -355,8 +361,15 @@ def front_end(config: Config, id_: int, reactor: Any, bootstrap: Sequence[str] |
     agent = make_agent(reactor, max_per_host=32)
     catalogs = [HttpCatalogService(other.name, other.url, agent, reactor) for other in config.catalogs]
     chance = random.Random(secrets.randbits(64))
-    cache = Cache(node.cache_size)
+    slots = SlotRecord()
+    cache = Cache(node.cache_size, on_event=lambda event: slots.note(event, reactor.seconds()))
     leader = LeaderClient(list(orders.values()), reactor, chance, deadline=config.timing.request)
+    leaders = LeaderLog(
+        config.directory_of(node) / LEADER_LOG,
+        {other.name: other.id for other in config.orders},
+        OwnThread(reactor, f"{node.name}-leaders"),
+    )
+    leader.search.on_term = leaders.note
     feed = Subscription(catalogs, cache, reactor, chance)
     books = any(public.dialect == "books" for public in node.publics)
     balance = Balance([other.name for other in config.catalogs], RoundRobinByKind() if books else RoundRobin())
@@ -382,11 +395,11 @@ def front_end(config: Config, id_: int, reactor: Any, bootstrap: Sequence[str] |
         storefront.stop()
         if appointer is not None:
             await appointer.stop()
+        leaders.stop()
 
     public = [f"{other.dialect} {other.listen}" for other in node.publics]
-    routes = FrontRoutes(
-        storefront, FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
-    )
+    facts = FrontFacts(node.name, config.cluster.name, config.cluster.election, os.getpid(), public)
+    routes = FrontRoutes(storefront, facts, slots)
     root = routes.resource()
     if appointer is not None:
         add_view_routes(root.add("POST", peer.VIEW_PATH, peer.peer_route(transport)), appointer)

@@ -34,6 +34,14 @@ def advance(clock: Clock, seconds: float) -> None:
     clock.advance(max(0.0, end - clock.seconds()))
 
 
+def result(asked: Deferred[Any]) -> Any:
+    """What has come, an exception too."""
+    found: list[Any] = []
+    asked.addCallbacks(found.append, lambda failure: found.append(failure.value))
+    assert found, "nothing has come yet"
+    return found[0]
+
+
 class Front:
     """Three order replicas, of which the third leads, `catalogs` catalogs, and a storefront that has started."""
 
@@ -69,7 +77,7 @@ class Front:
         return ensureDeferred(self.store.place("buy", [Line(name, quantity)], key, self.new_id()))
 
     def look_up(self, name: str = "Fox", **options: Any) -> Deferred[Any]:
-        return ensureDeferred(self.store.product(name, **options))
+        return ensureDeferred(self.store.lookups.product(name, **options))
 
     def pass_time(self, seconds: float, beats: bool = True) -> None:
         """In steps of half a second, with the heartbeats that a feed has."""

@@ -16,7 +16,7 @@ from toystore.commands.export import first_alive, pages, replicas_to_ask
 from toystore.commands.loop import NO, UNSURE, YES, run
 from toystore.commands.place import Place, cluster_options
 from toystore.supervisor.launch import Node
-from toystore.supervisor.together import together
+from toystore.together import together
 
 TRIES = 6
 PAUSE = 0.5

@@ -267,6 +267,9 @@ class Register:
         if standing is None or not self._lives(leader):
             raise CannotAppoint(f"{leader} does not answer")
         if accept_loss:
+            able = [] if self.view is None or self._stray() else sorted(self._able(self.view.in_sync))
+            if able:
+                raise CannotAppoint(f"{_listed(able)} {'have' if len(able) > 1 else 'has'} everything: nothing need be lost")
             self._next = self._accept_loss(leader, standing.uuid)
         else:
             view = self.view

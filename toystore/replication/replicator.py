@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toystore.consensus.log import Log
-from toystore.consensus.membership import decode_generation
+from toystore.consensus.membership import decode_generation, decode_members
 from toystore.consensus.messages import Entry, Kind, Message, NodeId
 from toystore.consensus.node import Node, NodeConfig, NotLeading, Ready, Role
 from toystore.encoding import encode_entry
@@ -112,9 +112,10 @@ class Replicator:
     async def start(self) -> None:
         """Open the storage and begin. Fails with what the storage fails with, and with ModeMismatch."""
         found: Recovered = await self._storage.open()
-        if found.election not in ("", self._config.election):
+        founded = founded_with(found)
+        if founded not in ("", self._config.election):
             raise ModeMismatch(
-                f"this ledger was founded with election = {found.election!r}, the config says"
+                f"this ledger was founded with election = {founded!r}, the config says"
                 f" {self._config.election!r}: change the config back, or start with an empty data directory"
             )
         self._generation = found.generation
@@ -463,6 +464,13 @@ class Replicator:
         return self._storage.read(lambda reader: (reader.applied(), reader.digest())).addCallback(
             lambda applied: status_of(self.node, self._generation, applied, self.leader_age())
         )
+
+
+def founded_with(found: Recovered) -> str:
+    """The election mode of a ledger; "" where it has not begun. The entry that says it may be logged and not applied."""
+    entries = (entry for entry in found.entries if entry.kind is Kind.MEMBERS)
+    first = next(entries, None)
+    return found.election or (decode_members(first.data)[0] if first is not None else "")
 
 
 def _later(clock: IReactorTime, seconds: float) -> Deferred[None]:

@@ -98,14 +98,20 @@ class FileViewStore:
 _REMEDY = "move it away, and the register goes on once all replicas that were in sync have answered"
 
 
-class MemoryViewStore:
-    """A `ViewStore` whose `view` survives the process; `delay` decides when a save is done."""
+def _at_once(write: Callable[[], None], tell: Callable[[], None]) -> None:
+    write()
+    tell()
 
-    def __init__(self, delay: Callable[[Callable[[], None]], None] = lambda done: done()) -> None:
+
+class MemoryViewStore:
+    """A `ViewStore` whose `view` survives the process; `when(write, tell)` decides when a save is on the disk, and when
+    the process hears of it."""
+
+    def __init__(self, when: Callable[[Callable[[], None], Callable[[], None]], None] = _at_once) -> None:
         self.view: View | None = None
         self.failing: type[Exception] | None = None
         """What every save fails with."""
-        self._delay = delay
+        self._when = when
 
     def open(self) -> Deferred[View | None]:
         return succeed(self.view)
@@ -115,11 +121,10 @@ class MemoryViewStore:
             return fail(self.failing("the disk of the register fails"))
         saved: Deferred[None] = Deferred()
 
-        def done() -> None:
+        def write() -> None:
             self.view = view
-            saved.callback(None)
 
-        self._delay(done)
+        self._when(write, lambda: saved.callback(None))
         return saved
 
     def close(self) -> Deferred[None]:

@@ -58,7 +58,9 @@ def main(
     options = [option for command in prefix for option in ("--prefix", command)]
     if forgetful or lie:
         options += ["--prefix", disk.prefix(disk.build(home), home / "data", lie)]
-    cluster = Cluster(write_storm_config(home / "storm.toml", catalogs=catalogs, cluster=f'election = "{election}"'), home / "data")
+    cluster = Cluster(
+        write_storm_config(home / "storm.toml", catalogs=catalogs, cluster=f'election = "{election}"'), home / "data"
+    )
     try:
         cluster.start(*options)
         report = ride(cluster, Plan(blows=tuple(blows), **plan), lambda blow: click.echo(blow, err=True))
