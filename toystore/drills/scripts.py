@@ -8,6 +8,7 @@ from toystore.drills.customers import Asks, Case, ClientBegins, ClientEnds, Clie
 from toystore.drills.files import Files
 from toystore.drills.nodes import Kill, Leads, Restart, Serves, Start, Stays
 from toystore.drills.scene import Drill, Order, Shop
+from toystore.shop.cases import CASES
 
 TRADER = Shop("trader", 1, "trader-orders", "stockOrderDB_{id}.txt")
 BAZAAR = Shop("bazaar", 0, "bazaar-orders", "order{id}.txt")
@@ -28,14 +29,9 @@ BOOKS = Shop("books", 0, "books-changes", "db_logcatalog{id}.csv", asked_in="v1"
 def scripted(sold: int, bought_all: int | None, bought: int) -> ClientRun:
     """The trader's own client (row B4), with the numbers that it gets. stock5 lasts for one run only; the last two orders
     are never taken."""
+    numbers = (sold, bought_all, bought, None, None)
     return ClientRun(
-        (
-            Case("sell", 25, "stock3", sold),
-            Case("buy", 100, "stock5", bought_all),
-            Case("buy", 10, "stock8", bought),
-            Case("buy", -5, "stock1", None),
-            Case("word", 1, "stock1", None),
-        )
+        tuple(Case(case.side.lower(), case.quantity, case.name, gets) for case, gets in zip(CASES, numbers, strict=True))
     )
 
 
