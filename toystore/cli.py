@@ -7,6 +7,7 @@ import click
 import toystore
 from toystore.commands.appoint import appoint_command
 from toystore.commands.demo import demo_command
+from toystore.commands.drill import drill_command
 from toystore.commands.export import export_command
 from toystore.commands.node import node_command
 from toystore.commands.shop import shop_command
@@ -28,6 +29,7 @@ def main() -> None:
 for _command in (
     up_command,
     demo_command,
+    drill_command,
     status_command,
     node_command,
     appoint_command,
