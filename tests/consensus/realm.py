@@ -59,6 +59,14 @@ class Realm(Network):
         assert self.register is not None
         return self.register
 
+    def accept_loss(self, name: str) -> None:
+        """An operator makes `name` the leader, and what it lacks is no promise any more."""
+        assert self.register is not None
+        log = self.node(name).log
+        self.history = {index: entry for index, entry in self.history.items() if log.term_at(index) == entry.term}
+        self.register.appoint(f"order-{name}", accept_loss=True)
+        self.pump_register()
+
     @property
     def view(self) -> View:
         assert self.register_disk is not None, "no view has been stored"
