@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from toystore.consensus.messages import Message, Ping, Standing
 from toystore.consensus.register import RegisterConfig
-from toystore.consensus.views import View
+from toystore.consensus.views import NO_CLAIM, Claim, View
 from toystore.frontend.appointer import Appointer
 from toystore.frontend.view_routes import ERRORS, add_view_routes
 from toystore.replication.loopback import Loopback
@@ -36,6 +36,7 @@ class World:
         self.failures: list[Failure] = []
         self.pings: list[Ping] = []
         self.views: dict[str, View | None] = dict.fromkeys(REPLICAS)
+        self.promised: dict[str, Claim] = dict.fromkeys(REPLICAS, NO_CLAIM)
         self.alive = set(REPLICAS)
         for replica in REPLICAS:
             self.network.transport(replica).attach(Replica(self, replica))
@@ -84,9 +85,9 @@ class Replica:
                 world.views[self.name] = ping.view
             view = world.views[self.name]
             term, leads = (0, False) if view is None else (view.epoch, view.leader == self.name)
-            answer: Message = Standing(
-                self.name, "front-1", term, f"u{self.name[-1]}", ping.seq, view, leads, True, view is None
-            )
+            world.promised[self.name] = max(world.promised[self.name], ping.claim)
+            uuid, promised = f"u{self.name[-1]}", world.promised[self.name]
+            answer: Message = Standing(self.name, "front-1", term, uuid, ping.seq, view, leads, True, view is None, promised)
             world.network.carry(answer)
         return Deferred()
 

@@ -37,6 +37,36 @@ class TestFirstView:
         realm.start("1")
         assert realm.settle() == "3"
 
+    def test_one_that_another_register_had_stored_comes_too_late(self) -> None:
+        """Two registers begin one after the other, with different founders: only one of their epochs 1 is ever led."""
+        realm = Realm.appointed()
+        realm.crash_register()
+        realm.expected = ("1", "2")
+        realm.crash("3")
+        realm.start_register()
+        realm.held |= {("f1", name) for name in "12"}
+        late = View("R", 0, 1, 1, "order-2", {"order-1": "u1", "order-2": "u2"})
+        realm.expected = None
+        realm.start("3")
+        realm.lose_register()
+        realm.held.clear()
+        assert realm.settle(150) == "3"
+        for name in "12":
+            realm.node(name).step(Ping("front-1", f"order-{name}", 1, 10**9, late))
+            realm.pump(name)
+        assert realm.settle() == "3"
+        assert realm.view.register == "R'"
+
+    def test_no_view_of_another_register_is_taken_after_a_promise(self) -> None:
+        realm = Realm.appointed()
+        realm.register_stalled = True
+        realm.run(30)
+        assert realm.node("2").hard_state.promised == (1, "R")
+        late = View("Q", 0, 1, 1, "order-2", {"order-1": "u1", "order-2": "u2"})
+        realm.node("2").step(Ping("front-1", "order-2", 1, 10**9, late))
+        realm.pump("2")
+        assert realm.node("2").hard_state.view is None
+
     def test_the_two_highest_dead_on_arrival(self) -> None:
         realm = Realm.appointed()
         realm.crash_register()
@@ -424,4 +454,4 @@ class TestANewRegister:
         three.node("2").step(Ping("front-1", "order-2", 2, 10**9, late))
         three.pump("2")
         assert three.leads() == "3"
-        assert three.node("2").hard_state.promised == (1, "R'")
+        assert three.node("2").hard_state.promised == (2, "R'")

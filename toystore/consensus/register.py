@@ -7,10 +7,10 @@ whoever drives it (frontend/appointer.py) stores the view, says `stored`, and on
 - A leader is replaced where its process has ended, where it is silent for `suspect_ticks`, or where it says that it does
   not lead. The next one is the highest id among those in sync that answer and are fit; nobody else, ever, unless an
   operator accepts the loss by name.
-- The first view needs an answer of every replica, each with an empty ledger.
-- A register that has lost views (its replicas remember later ones, or another register's) goes on only once every member
-  of the latest in-sync set that any of them remembers has promised to follow no other: the first phase of Paxos (Lamport,
-  "Paxos made simple", 2001, section 2.2), so that what the register before it may still have said comes too late.
+- The first view needs an answer of every replica, each with an empty ledger. A register that has lost views (its
+  replicas remember later ones, or another register's) needs one of every member of the latest in-sync set that any of
+  them remembers. In both cases these must have promised to follow no other register first: the first phase of Paxos
+  (Lamport, "Paxos made simple", 2001, section 2.2), so that what a register before it may still have said comes too late.
 """
 
 from __future__ import annotations
@@ -133,18 +133,44 @@ class Register:
     def _decide(self) -> None:
         if self._next is not None:
             return
-        if self._stray():
-            self._maybe_take_over()
-        elif self.view is None:
-            self._maybe_found()
+        if self.view is None or self._stray():
+            self._maybe_begin()
         else:
             self._maybe_replace(self.view)
 
-    def _maybe_found(self) -> None:
-        answers = {replica: seen.standing for replica, seen in self._seen.items() if seen.standing}
-        if all(self._lives(replica) for replica in self._config.expected) and all(a.empty for a in answers.values()):
-            in_sync = {replica: standing.uuid for replica, standing in answers.items() if self._lives(replica)}
-            self._next = View(self._name, 0, 1, 1, self._highest(in_sync), in_sync)
+    def _maybe_begin(self) -> None:
+        """Store the first view of all, or go on from the latest that anyone remembers: once all whom that depends on have
+        answered, and then promised to follow no other register."""
+        latest = self._latest()
+        asked = self._founders() if latest is None else latest.in_sync
+        if not asked or not all(self._speaks_for(replica, uuid) for replica, uuid in asked.items()):
+            return
+        if self._promised(asked):
+            able = self._able(asked)
+            if latest is None:
+                self._next = View(self._name, 0, 1, 1, self._highest(asked), asked, self._predecessors())
+            elif able:
+                self._next = evolve(
+                    latest, register=self._name, version=latest.version + 1, epoch=self._next_epoch(latest),
+                    leader=self._highest(able), in_sync=able, taken_over=self._predecessors(),
+                )  # fmt: skip
+
+    def _founders(self) -> dict[NodeId, str]:
+        """All that live, where those that are expected do and nobody has a ledger; else nobody."""
+        standings = {replica: seen.standing for replica, seen in self._seen.items() if seen.standing}
+        empty = all(standing.empty and standing.term == 0 for standing in standings.values())
+        if not empty or not all(self._lives(replica) for replica in self._config.expected):
+            return {}
+        return {replica: standing.uuid for replica, standing in standings.items() if self._lives(replica)}
+
+    def _promised(self, asked: Mapping[NodeId, str]) -> bool:
+        """Have they promised? Where there is no claim yet, or a higher one was heard of, it is made now."""
+        promises = {replica: seen.standing.promised for replica, seen in self._seen.items() if seen.standing}
+        highest = max(promises.values())
+        if self._claim == NO_CLAIM or highest > self._claim:
+            self._claim = (highest[0] + 1, self._name)
+            self._ping()
+        return all(promises[replica] == self._claim for replica in asked)
 
     def _maybe_replace(self, view: View) -> None:
         self._served = self._served or self._leads(view)
@@ -174,24 +200,6 @@ class Register:
         """When all start at once, the first to answer is not yet the only one that lives."""
         all_answer = all(self._lives(member) for member in view.in_sync)
         return self._served or all_answer or self.now >= self._config.suspect_ticks
-
-    def _maybe_take_over(self) -> None:
-        """Once all who were last in sync answer: claim the views; once all of them have promised: go on from there."""
-        latest = self._latest()
-        if latest is None or not all(self._speaks_for(member, uuid) for member, uuid in latest.in_sync.items()):
-            return
-        promises = {m: seen.standing.promised for m, seen in self._seen.items() if seen.standing}
-        highest = max(promises.values())
-        if self._claim == NO_CLAIM or highest > self._claim:
-            self._claim = (highest[0] + 1, self._name)
-            self._ping()
-        elif all(promises[member] == self._claim for member in latest.in_sync):
-            able = self._able(latest.in_sync)
-            if able:
-                self._next = evolve(
-                    latest, register=self._name, version=latest.version + 1, epoch=self._next_epoch(latest),
-                    leader=self._highest(able), in_sync=able, taken_over=self._predecessors(),
-                )  # fmt: skip
 
     def _change(self, leader: NodeId, in_sync: Mapping[NodeId, str], new_epoch: bool) -> None:
         assert self.view is not None
@@ -313,7 +321,7 @@ class Register:
         self._pinged = self.now
         self._seq += 1
         term = 0 if self.view is None else self.view.epoch
-        claim = self._claim if self._stray() else NO_CLAIM
+        claim = self._claim if self.view is None or self._stray() else NO_CLAIM
         self._send += [Ping(self._config.id, replica, term, self._seq, self.view, claim) for replica in self._seen]
 
     def ready(self) -> RegisterReady:
