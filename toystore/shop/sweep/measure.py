@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import cycle, islice
 from random import Random
 
 from attrs import define, field, frozen
@@ -136,24 +137,24 @@ def _bulk(side: Side, clients: int, kind: str, taken: _Taken) -> Bulk:
 
 
 async def hits_and_misses(stand: Stand, plan: Plan) -> Mapping[str, Exercise]:
-    """Lookups of one product again and again; then of all in turn: more than the cache has room for, so that the least
-    recently used one is always the next to be asked for, and has just been replaced."""
+    """Lookups of one product again and again, and of all products one after the other: more than the cache has room for,
+    so that the least recently used one is always the next to be asked for, and has just been replaced. They take turns,
+    each of which begins with lookups that are not measured."""
     if len(stand.names) <= plan.cache_size:
         raise NotMeasured(f"the cache has room for all {len(stand.names)} products, so nothing is ever replaced")
     sender = stand.customer(stand.cached)
-    names = {
-        HIT: [stand.names[0]] * plan.requests,
-        MISS: [stand.names[n % len(stand.names)] for n in range(plan.requests)],
-    }
-    found = {}
-    for what, wanted in names.items():
-        for name in stand.names if what == MISS else wanted[:1]:
-            await stand.look(sender, name)
-        before = await stand.counted(stand.cached)
-        latency = Latency.of([await stand.look(sender, name) for name in wanted])
-        assert latency is not None, "every plan has requests"
-        found[what] = Exercise(latency, (await stand.counted(stand.cached)) - before)
-    return found
+    in_turn = {HIT: stand.names[:1], MISS: stand.names}
+    taken: dict[str, list[float]] = {HIT: [], MISS: []}
+    counted = {HIT: Counted(), MISS: Counted()}
+    for start in range(0, plan.requests, TURN):
+        for what, names in in_turn.items():
+            for name in names:
+                await stand.look(sender, name)
+            before = await stand.counted(stand.cached)
+            for name in islice(cycle(names), min(TURN, plan.requests - start)):
+                taken[what].append(await stand.look(sender, name))
+            counted[what] += (await stand.counted(stand.cached)) - before
+    return {what: Exercise(latency, counted[what]) for what in taken if (latency := Latency.of(taken[what])) is not None}
 
 
 async def after_writes(stand: Stand, plan: Plan) -> Mapping[str, Latency]:
