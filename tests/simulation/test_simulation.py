@@ -32,15 +32,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "first" in metafunc.fixturenames:
         seed = metafunc.config.getoption("--seed", None)
         starts = range(1, SUITES * SEEDS, SEEDS) if seed is None else [seed]
-        metafunc.parametrize("election", MUST_HAPPEN)
         metafunc.parametrize("first", starts)
 
 
-@pytest.mark.fault(1, 2, 6)
-def test_nothing_that_was_promised_is_broken(
-    first: int, election: str, pytestconfig: pytest.Config, record_property: Callable[[str, object], None]
-) -> None:
-    if pytestconfig.getoption("--seed", None) is not None:
+def play(election: str, first: int, config: pytest.Config, record_property: Callable[[str, object], None]) -> None:
+    if config.getoption("--seed", None) is not None:
         World(first, trace=print, election=election).play()
         return
     tally: Counter[str] = Counter()
@@ -53,6 +49,22 @@ def test_nothing_that_was_promised_is_broken(
     record_property("tally", report)
     missing = [what for what in MUST_HAPPEN[election] if not tally[what]]
     assert not missing, f"no {' and no '.join(missing)} in {SEEDS} seeds: {report}"
+
+
+class TestElected:
+    @pytest.mark.fault(1, 2, 6)
+    def test_nothing_that_was_promised_is_broken(
+        self, first: int, pytestconfig: pytest.Config, record_property: Callable[[str, object], None]
+    ) -> None:
+        play("raft", first, pytestconfig, record_property)
+
+
+class TestAppointed:
+    @pytest.mark.fault(1, 2, 6)
+    def test_nothing_that_was_promised_is_broken(
+        self, first: int, pytestconfig: pytest.Config, record_property: Callable[[str, object], None]
+    ) -> None:
+        play("appointed", first, pytestconfig, record_property)
 
 
 class TestASeed:
