@@ -7,6 +7,8 @@ whoever drives it (frontend/appointer.py) stores the view, says `stored`, and on
 - A leader is replaced where its process has ended, where it is silent for `suspect_ticks`, or where it says that it does
   not lead. The next one is the highest id among those in sync that answer and are fit; nobody else, ever, unless an
   operator accepts the loss by name.
+- Only a leader takes in or leaves out a replica, once the view that names it is on its disk. Were it done here together
+  with the appointment, one whose disk is lost at that moment would be the only one in sync.
 - The first view needs an answer of every replica, each with an empty ledger. A register that has lost views (its
   replicas remember later ones, or another register's) needs one of every member of the latest in-sync set that any of
   them remembers. In both cases these must have promised to follow no other register first: the first phase of Paxos
@@ -152,7 +154,7 @@ class Register:
             elif able:
                 self._next = evolve(
                     latest, register=self._name, version=latest.version + 1, epoch=self._next_epoch(latest),
-                    leader=self._highest(able), in_sync=able, taken_over=self._predecessors(),
+                    leader=self._highest(able), taken_over=self._predecessors(),
                 )  # fmt: skip
 
     def _founders(self) -> dict[NodeId, str]:
@@ -178,7 +180,7 @@ class Register:
             return
         able = self._able(view.in_sync)
         if able:
-            self._change(self._highest(able), able, new_epoch=True)
+            self._change(self._highest(able), view.in_sync, new_epoch=True)
 
     def _leads(self, view: View) -> bool:
         standing = self._seen[view.leader].standing
@@ -285,7 +287,7 @@ class Register:
                 raise CannotAppoint(f"{leader} is not in sync; to lose what it lacks, say so (--accept-loss)")
             if leader == view.leader:
                 raise CannotAppoint(f"{leader} leads already")
-            self._change(leader, self._able(view.in_sync), new_epoch=True)
+            self._change(leader, view.in_sync, new_epoch=True)
         assert self._next is not None
         return self._next
 
@@ -322,7 +324,8 @@ class Register:
         self._seq += 1
         term = 0 if self.view is None else self.view.epoch
         claim = self._claim if self.view is None or self._stray() else NO_CLAIM
-        self._send += [Ping(self._config.id, replica, term, self._seq, self.view, claim) for replica in self._seen]
+        silent = tuple(replica for replica in self._seen if not self._lives(replica))
+        self._send += [Ping(self._config.id, replica, term, self._seq, self.view, claim, silent) for replica in self._seen]
 
     def ready(self) -> RegisterReady:
         send, self._send = tuple(self._send), []
