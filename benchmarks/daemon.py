@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -96,22 +93,6 @@ def as_user(user: str | None) -> dict[str, Any]:
     if user is None:
         return {}
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nothing uses now, below those that the system gives to outgoing connections."""
-    with ExitStack() as held:
-        found: list[int] = []
-        for port in random.sample(range(12_000, 32_000), 50 * count):
-            probe = held.enter_context(socket.socket())
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-            if len(found) == count:
-                return found
-    raise DidNotStart(f"no {count} free ports")
 
 
 def ask(url: str, seconds: float = 15) -> Any:

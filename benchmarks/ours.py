@@ -13,8 +13,9 @@ from typing import Any
 from attrs import frozen
 
 from benchmarks.contender import STOCK, TOYS, Kind, Served
-from benchmarks.daemon import Daemon, ask, free_ports
+from benchmarks.daemon import Daemon, ask
 from benchmarks.wrk import Volley
+from toystore.supervisor.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90

@@ -17,9 +17,10 @@ from pathlib import Path
 from attrs import field, frozen
 
 from benchmarks.contender import STOCK, TOYS, Kind, Served
-from benchmarks.daemon import Daemon, DidNotStart, answers, as_user, ask, free_ports
+from benchmarks.daemon import Daemon, DidNotStart, answers, as_user, ask
 from benchmarks.machine import offspring
 from benchmarks.wrk import Volley
+from toystore.supervisor.ports import free_ports
 
 PACKAGES = ("fastapi", "uvicorn", "asyncpg")
 APPLICATION = Path(__file__).with_name("peers")

@@ -9,6 +9,7 @@ import ast
 import csv
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
@@ -24,13 +25,15 @@ faults impossible. Each row is a promise with at least one test that carries its
 (``@pytest.mark.row("C1")``, ``@pytest.mark.fault(3)``). This page is written by ``python docs/render_behaviours.py``.
 
 The state is one of *done*, *done in purpose* (what the system did inside; the purpose is served by the ledger and our own
-peer protocol), *not done* and *not asked for*.
+peer protocol), *not done* and *not asked for*. Behind a colon stands where a row is answered otherwise than its words say,
+and why.
 
 """
 
 
+@cache
 def marks(name: str) -> Marks:
-    """Tests by the arguments of their marks of this name."""
+    """Tests by the arguments of their marks of this name; read once."""
     found: Marks = defaultdict(list)
     for path in sorted(TESTS.rglob("test_*.py")):
         where = path.relative_to(TESTS.parent).as_posix()
@@ -91,7 +94,10 @@ def render() -> str:
     page += _table(
         ["id", "seen in", "behaviour", "state", "tests"],
         "5 7 50 8 30",
-        [[row["id"], row["seed"], _plain(row["behaviour"]), row["state"], _tests(by_row[row["id"]])] for row in rows()],
+        [
+            [row["id"], row["seed"], _plain(row["behaviour"]), _plain(row["state"]), _tests(by_row[row["id"]])]
+            for row in rows()
+        ],
     )
     page += "\nFaults of the five that must be impossible\n------------------------------------------\n\n"
     page += _table(

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "toystore"
 
-PURE = ("model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.balance")
+PURE = ("model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.slots", "frontend.balance")
 """These import the standard library and attrs only, and nothing of it that has a clock, I/O or a global random."""
 
 IMPURE_STANDARD = {
@@ -22,11 +22,11 @@ IMPURE_STANDARD = {
 LEVELS = (
     ("model", "ledger", "names", "money", "encoding", "consensus"),
     ("storage.interface", "replication.interface", "web.interface"),
-    ("projections",),
+    ("projections", "together"),
     ("storage", "web", "replication", "ops"),
     ("orders", "catalog", "frontend", "shop"),
     ("compose", "supervisor"),
-    ("orders.tap", "catalog.tap", "frontend.tap", "commands", "cli", "__main__"),
+    ("orders.tap", "catalog.tap", "frontend.tap", "drills", "commands", "cli", "__main__"),
 )
 """From the bottom up; a module imports from its own level and from those below."""
 
@@ -123,6 +123,14 @@ def test_only_compose_and_taps_name_the_reactor() -> None:
         if not any(within(name, part) for part in allowed):
             assert "twisted.internet.reactor" not in imports(name), name
             assert "from twisted.internet import reactor" not in MODULES[name].read_text(), name
+
+
+@pytest.mark.fault(10)
+def test_nothing_reads_bytes_that_could_run() -> None:
+    for name, path in MODULES.items():
+        assert not imports(name) & {"pickle", "marshal", "shelve", "dill", "yaml"}, name
+        called = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+        assert not called & {"eval", "exec", "compile"}, name
 
 
 def test_there_are_no_rooms_for_leftovers() -> None:

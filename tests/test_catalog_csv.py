@@ -41,13 +41,19 @@ def test_numbers_topics_and_any_order_of_columns() -> None:
     )
 
 
+@pytest.mark.row("C4")
+def test_a_volume_that_was_traded_before_or_none() -> None:
+    rows, faults = parse_catalog("name,price,quantity,volume\napple,152.59,1000,100\nstock1,25.78,100,\n", "USD")
+    assert ([row.volume for row in rows], faults) == ([100, 0], [])
+
+
 def test_names_are_normalised() -> None:
     rows, faults = parse_catalog("name,price,quantity\nCafe\u0301,1,1\n", "USD")
     assert (rows[0].name, faults) == ("Caf\u00e9", [])
 
 
 FAULTS = {
-    "name,price\nTux,1\n": (1, "expected the header name,price,quantity,[number,topic], found 'name,price'"),
+    "name,price\nTux,1\n": (1, "expected the header name,price,quantity,[number,topic,volume], found 'name,price'"),
     "": (1, "expected the header"),
     "name,price,quantity,name\n": (1, "expected the header"),
     "name,price,quantity\nTux,1\n": (2, "expected 3 values, found 2"),
@@ -63,6 +69,7 @@ FAULTS = {
     "name,price,quantity,number\nTux,1,1,2\nFox,1,1,2\n": (3, "the number 2 is there already, in line 2"),
     "name,price,quantity,number\nTux,1,1,\nFox,1,1,1\n": (3, "the number 1 is there already, in line 2"),
     "name,price,quantity,number\nTux,1,1,0\n": (2, "number: expected a whole number from 1 to"),
+    "name,price,quantity,volume\nTux,1,1,-1\n": (2, "volume: expected a whole number from 0 to"),
     f"name,price,quantity,topic\nTux,1,1,{'x' * 65}\n": (2, "topic: expected at most 64"),
     'name,price,quantity\n"Tux"x,1,1\n': (2, "not CSV: "),
 }

@@ -71,6 +71,13 @@ def test_health_routes_are_there(node: CatalogNode) -> None:
     assert node.get("/status")[1]["role"] == "catalog"
 
 
+@pytest.mark.row("Q10")
+def test_the_home_page(node: CatalogNode) -> None:
+    answer = node.ask("GET", "/")
+    assert (answer.status, answer.headers.getRawHeaders("Content-Type")) == (200, ["text/html; charset=utf-8"])
+    assert b"Home Page!" in answer.body
+
+
 @pytest.mark.parametrize("least", ["1", "0:1"])
 def test_both_ways_to_write_a_position(node: CatalogNode, least: str) -> None:
     assert node.get(f"/products/Fox?min_index={least}")[0] == 200

@@ -29,8 +29,8 @@ from toystore.commands.status import LEDGER_FIELDS, cluster_status, status_table
 from toystore.commands.up import public_addresses
 from toystore.commands.verify import Findings, Verifier, count_orders
 from toystore.ops.config import load_config
-from toystore.shop.shopper import Verdict
 from toystore.shop.tally import Tally
+from toystore.shop.verdict import Verdict
 from toystore.supervisor.launch import Node
 
 REPLICAS = [Node(f"order-{n}", "order", n, f"http://o{n}") for n in (1, 2, 3)]
@@ -60,6 +60,7 @@ def invoke(*arguments: str) -> Any:
         ("shop", "--url", "http://x", "--dialect", "v1", "--quantity", "3..1"),
         ("shop", "--url", "http://x", "--dialect", "v1", "--iterations", "1", "--seconds", "1"),
         ("export", "everything"),
+        ("appoint", "order-1"),
     ],
 )
 def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
@@ -301,11 +302,12 @@ def test_the_introduction_says_how_to_kill_the_leader(config_file: Path) -> None
     text = introduction(place, "order-2")
     assert f"node kill order-2 --config {config_file} --data-dir '/some where'" in text
     assert public_addresses(place.config)["v1"][0] + "/v1/orders" in text
+    assert '"name": "Tux"' in text, "the first product of the catalog"
 
 
 @pytest.mark.parametrize(
     ("dialect", "cluster"),
-    [("v1", "toys"), ("toys", "toys"), ("trader", "stocks"), ("bazaar", "stocks"), ("flask", "flask")],
+    [("v1", "toys"), ("toys", "toys"), ("trader", "stocks"), ("bazaar", "stocks"), ("flask", "flask"), ("books", "books")],
 )
 def test_a_demo_is_of_the_packaged_cluster_that_speaks_the_dialect(dialect: str, cluster: str, tmp_path: Path) -> None:
     place = packaged_place(dialect, tmp_path)

@@ -92,7 +92,15 @@ def write_config(folder: Path, text: str) -> Path:
     return path
 
 
-def test_an_election_mode_of_a_later_version_is_refused(tmp_path: Path) -> None:
+def test_where_leaders_are_appointed_replicas_know_the_register(tmp_path: Path) -> None:
     config = load_config(write_config(tmp_path, 'election = "appointed"'))
-    with pytest.raises(ConfigError, match="elects by 'raft' only"):
-        compose.node_config(config, config.order(1), tick=0.01)
+    node = compose.node_config(config, config.order(1), tick=0.01)
+    assert (node.election, node.register, node.suspect_ticks) == ("appointed", "front-1", 100)
+    assert compose.node_config(load_config(default_config_path()), config.order(1), tick=0.01).register is None
+
+
+@pytest.mark.parametrize("bootstrap", [["order-9"], [""], ["catalog-1"]])
+def test_a_cluster_begins_with_order_replicas_that_exist(tmp_path: Path, bootstrap: list[str]) -> None:
+    config = load_config(write_config(tmp_path, 'election = "appointed"'))
+    with pytest.raises(ConfigError, match="--bootstrap: expected some of order-1"):
+        compose.front_end(config, 1, None, bootstrap)

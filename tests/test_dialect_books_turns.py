@@ -205,7 +205,7 @@ def test_the_write_log(shop: Shop, path: str, monkeypatch: pytest.MonkeyPatch) -
     head, *rows = got.body.decode().split("\r\n")
     assert head == "query,field,item_number,value"
     assert rows[-8:] == [
-        "set_price,price,1,1000",
+        "set_price,cost,1,10",
         "buy,quantity,4,1",
         "adjust_stock,quantity,4,-9",
         "buy,quantity,2,1",

@@ -111,6 +111,18 @@ def test_who_leads(shop: StockShop) -> None:
 
 
 @pytest.mark.row("E5")
+@pytest.mark.fault(6)
+def test_telling_who_leads_makes_nobody_the_leader(shop: StockShop) -> None:
+    assert shop.customer.post("/leader_info_1", {"leader": 3}).json == {"data": {"leader": 3}}
+    assert shop.customer.post("/leader_info_1/", {"leader": 2}).json == error(409, "the leader is not 2: it is 3")
+    assert shop.customer.get("/find_leader_1").json == {"data": {"leader": 3}}
+    for body in ({}, {"leader": "3"}, b"", b"3"):
+        assert shop.customer.post("/leader_info_1", body).status == 400
+    shop.lose_leader()
+    assert shop.customer.post("/leader_info_1", {"leader": 1}).status == 409
+
+
+@pytest.mark.row("E5")
 def test_a_replica_is_pinged(shop: StockShop) -> None:
     for id_ in (1, 3):
         got = shop.customer.get(f"/ping_{id_}")

@@ -9,6 +9,7 @@ import pytest
 from tests.support.front import Customer, Front, Got, advance
 from toystore.frontend.dialects import make_dialect
 from toystore.model import BOUND
+from toystore.web.errors import Unavailable
 
 
 class Shop:
@@ -338,6 +339,70 @@ def test_adjusting_the_stock(shop: Shop) -> None:
     check_problem(shop.customer.post("/v1/products/Fox/adjustments", {"delta": BOUND}), 409, "limit")
     check_problem(shop.customer.post("/v1/products/Fox/adjustments", {"delta": True}), 422, "bad_quantity")
     check_problem(shop.customer.post("/v1/products/Sphinx/adjustments", {"delta": 1}), 404, "unknown_product")
+
+
+KEYED = {"Idempotency-Key": "restock-7"}
+
+
+@pytest.mark.row("A2")
+def test_an_adjustment_with_a_key_is_made_once(shop: Shop) -> None:
+    def adjust(delta: int, **options: Any) -> Got:
+        return shop.customer.post("/v1/products/Fox/adjustments", {"delta": delta}, **options)
+
+    first, again = adjust(-30, headers=KEYED), adjust(-30, headers=KEYED)
+    assert (again.status, again.json, again.headers["ETag"]) == (200, first.json, first.headers["ETag"])
+    assert first.headers["Idempotency-Key"] == again.headers["Idempotency-Key"] == "restock-7"
+    assert shop.front.ledger.product("Fox").quantity == 70
+    adjust(-30)
+    adjust(-1, headers=KEYED)
+    assert shop.front.ledger.product("Fox").quantity == 39, "without the key, and another change under it"
+    check_problem(adjust(-1, headers={"Idempotency-Key": "a key"}), 400, "malformed")
+
+
+def test_a_refused_adjustment_is_refused_again(shop: Shop) -> None:
+    def adjust(**options: Any) -> Got:
+        return shop.customer.post("/v1/products/Fox/adjustments", {"delta": -101}, **options)
+
+    check_problem(adjust(headers=KEYED), 409, "insufficient_stock")
+    shop.customer.post("/v1/products/Fox/adjustments", {"delta": 1})
+    check_problem(adjust(headers=KEYED), 409, "insufficient_stock")
+    assert adjust().status == 200
+
+
+@pytest.mark.row("A1")
+def test_a_put_with_a_key_is_made_once(shop: Shop) -> None:
+    def put(price: int, **headers: str) -> Got:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return shop.customer.send("PUT", "/v1/products/Fox", {"price": price}, headers=named)
+
+    first = put(1, Idempotency_Key="k", If_Match='"1"')
+    put(2)
+    again = put(1, Idempotency_Key="k", If_Match='"1"')
+    assert (again.status, again.json) == (200, first.json)
+    assert shop.front.ledger.product("Fox").price == 2
+
+
+@pytest.mark.parametrize("headers", [KEYED, {}])
+def test_a_change_whose_answer_was_lost_names_its_key(shop: Shop, headers: dict[str, str]) -> None:
+    leader = shop.front.orders[2]
+    leader.loses_answers = True
+    path, body = "/v1/products/Fox/adjustments", {"delta": -30}
+    got = shop.customer.post(path, body, headers=headers, seconds=11)
+    check_problem(got, 504, "outcome_unknown")
+    assert got.headers.get("Idempotency-Key") == headers.get("Idempotency-Key")
+    leader.loses_answers = False
+    advance(shop.front.clock, 5)
+    assert shop.customer.post(path, body, headers=headers).json["data"]["quantity"] == (70 if headers else 40)
+
+
+def test_a_503_says_what_the_store_waits_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_: object) -> None:
+        raise Unavailable(1.0, "waiting for order-2 and order-3")
+
+    monkeypatch.setattr(shop.front.leader, "submit", unavailable)
+    got = shop.order()
+    check_problem(got, 503, "unavailable")
+    assert (got.json["detail"], got.headers["Retry-After"]) == ("waiting for order-2 and order-3", "1")
 
 
 # HTTP

@@ -58,7 +58,7 @@ def some(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]
 
 
 COMMANDS: dict[str, st.SearchStrategy[Command]] = {
-    "load_catalog": st.builds(LoadCatalog, some(st.builds(CatalogRow, TEXT, WHOLE, WHOLE, st.none() | WHOLE, TEXT))),
+    "load_catalog": st.builds(LoadCatalog, some(st.builds(CatalogRow, TEXT, WHOLE, WHOLE, st.none() | WHOLE, TEXT, WHOLE))),
     "put_product": st.builds(PutProduct, TEXT, st.none() | WHOLE, st.none() | TEXT, st.none() | WHOLE, st.none() | WHOLE),
     "set_price": st.builds(SetPrice, TEXT, WHOLE),
     "adjust_stock": st.builds(AdjustStock, TEXT, WHOLE, st.booleans()),
@@ -127,6 +127,13 @@ def test_a_command_has_a_name_in_the_log(kind: str) -> None:
         assert json.loads(encode_request(Request("r", command)))[1] == kind
 
     named()
+
+
+@pytest.mark.row("C4")
+def test_a_catalog_in_an_older_log_begins_without_volume() -> None:
+    row = '{"name":"Fox","number":null,"price":1299,"quantity":100,"topic":""}'
+    _, request = decode_entry(f'[7,"r","load_catalog",{{"rows":[{row}]}}]'.encode())
+    assert request.command == LoadCatalog((CatalogRow("Fox", 1299, 100),))
 
 
 def test_the_bytes_of_the_log_stay_as_they_are() -> None:

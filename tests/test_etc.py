@@ -74,7 +74,7 @@ def test_the_stocks_of_the_bazaar() -> None:
         ("apple", 15259), ("tesla", 18326), ("ford", 1193), ("amazon", 9488), ("nvidia", 24063),
         ("intel", 2801), ("meta", 19402), ("nike", 12613), ("amc", 478), ("gamestop", 2000),
     ]  # fmt: skip
-    assert {row.quantity for row in rows} == {1000}
+    assert {(row.quantity, row.volume) for row in rows} == {(1000, 100)}
 
 
 @pytest.mark.row("C5", "C6")

@@ -9,6 +9,7 @@ from tests.support.ordering import buy, refusal, small_shop, stock
 from toystore.model import (
     BOUND,
     AdjustStock,
+    CancelOrder,
     CatalogRow,
     Done,
     LoadCatalog,
@@ -42,6 +43,16 @@ def test_numbers_given_and_not_given() -> None:
     assert [p.number for p in shop.products.values()] == [7, 8, 2, 9]
 
 
+@pytest.mark.row("C4")
+def test_the_volume_grows_from_what_the_catalog_begins_with() -> None:
+    shop = DictView()
+    shop(LoadCatalog((CatalogRow("Fox", 1, 1000, volume=100),)))
+    shop(buy("Fox", 10))
+    assert shop.products["Fox"].volume == 110
+    shop(CancelOrder(0))
+    assert shop.products["Fox"].volume == 100
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -51,6 +62,8 @@ def test_numbers_given_and_not_given() -> None:
         (CatalogRow("a", 1, 1, 0),),
         (CatalogRow("a", -1, 1),),
         (CatalogRow("a", 1, BOUND + 1),),
+        (CatalogRow("a", 1, 1, volume=-1),),
+        (CatalogRow("a", 1, 1, volume=BOUND + 1),),
         (CatalogRow("", 1, 1),),
     ],
 )

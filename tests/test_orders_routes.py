@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.web.iweb import IResponse
 
@@ -186,6 +187,84 @@ def test_exports_are_json_lines(node: OrderNode) -> None:
     assert last["digest"] == node.get("/status")[1]["digest"]
 
 
+# What the front ends of the older systems ask and announce ---------------------------------------------------
+
+
+def announce(node: OrderNode, leader_id: object) -> tuple[int, dict[str, str]]:
+    text = {"leader": {"host": "10.0.0.3", "port": 12505}, "leader_id": leader_id}
+    answer = node.ask("POST", "/notify_leader_info_to_replica/", json.dumps(text).encode())
+    return answer.status, json.loads(answer.body)
+
+
+@pytest.mark.row("E2")
+def test_it_is_healthy(node: OrderNode) -> None:
+    assert node.get("/health") == (200, {"status": "healthy"})
+    assert node.get("/health/") == (200, {"status": "healthy"})
+
+
+@pytest.mark.row("Q10")
+def test_the_home_page(node: OrderNode) -> None:
+    answer = node.ask("GET", "/")
+    assert (answer.status, answer.headers.getRawHeaders("Content-Type")) == (200, ["text/html; charset=utf-8"])
+    assert b"Home Page!" in answer.body
+
+
+@pytest.mark.row("E2")
+def test_an_announcement_of_the_leader_that_is_known(node: OrderNode) -> None:
+    assert announce(node, 1) == (200, {"status": "Leader updated successfully"})
+    node.replica.leads, node.replica.leader = False, "order-3"
+    assert announce(node, 3) == (200, {"status": "Leader updated successfully"})
+
+
+@pytest.mark.row("E2")
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"leader_id":3}', b'{"leader":{"host":"h","port":1}}', b'{"leader":{}}'])
+def test_an_announcement_of_nothing(node: OrderNode, data: bytes) -> None:
+    answer = node.ask("POST", "/notify_leader_info_to_replica", data)
+    assert (answer.status, json.loads(answer.body)) == (400, {"error": "No leader information provided"})
+
+
+@pytest.mark.row("E2", "E5")
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("/notify_leader_info_to_replica", b"{"),
+        ("/notify_leader_info_to_replica", b'{"leader":"h:1","leader_id":3}'),
+        ("/notify_leader_info_to_replica", b'{"leader":{"host":"h","port":1},"leader_id":"3"}'),
+        ("/leader_info_1", b""),
+        ("/leader_info_1", b'{"leader":0}'),
+        ("/leader_info_1", b'{"leader":true}'),
+    ],
+)
+def test_an_announcement_that_can_not_be_read(node: OrderNode, path: str, data: bytes) -> None:
+    answer = node.ask("POST", path, data)
+    assert (answer.status, json.loads(answer.body)["error"]) == (400, "malformed")
+
+
+@pytest.mark.row("E2", "E5")
+@pytest.mark.fault(6)
+def test_nobody_is_made_the_leader_by_being_called_so(node: OrderNode) -> None:
+    node.replica.leads, node.replica.leader = False, "order-3"
+    status, told = announce(node, 1)
+    assert (status, told["error"][:39]) == (409, "order-1 does not lead: the leader is or")
+    assert node.ask("POST", "/leader_info_1", b'{"leader":1}').status == 409
+    assert node.ask("POST", "/ledger", encode_batch("toys", "front-1", [buy("a")])).status == 421
+    node.replica.leader = None
+    status, told = announce(node, 3)
+    assert (status, "no leader is known here" in told["error"]) == (409, True)
+    node.replica.leads, node.replica.leader = True, "order-1"
+    assert announce(node, 3)[0] == 409
+    assert node.ask("POST", "/ledger", encode_batch("toys", "front-1", [buy("a")])).status == 200
+
+
+@pytest.mark.row("E5")
+def test_a_replica_answers_to_its_own_id(node: OrderNode) -> None:
+    assert node.get("/ping_1") == (200, {"data": {"id": 1}})
+    assert node.get("/ping_2/") == (404, {"error": "not_found", "detail": "this is order-1, not order-2"})
+    told = node.ask("POST", "/leader_info_1/", b'{"leader":1}')
+    assert (told.status, json.loads(told.body)) == (200, {"data": {"leader": 1}})
+    assert node.ask("POST", "/leader_info_2", b'{"leader":1}').status == 404
+
+
 # The first catalog ------------------------------------------------------------------------------------------
 
 
@@ -204,6 +283,19 @@ def test_the_catalog_is_loaded_once_by_whoever_leads() -> None:
     clock.advance(EVERY)
     assert len(replica.submitted) == 1
     assert not clock.getDelayedCalls(), "it stops for good"
+
+
+@pytest.mark.row("C1")
+def test_a_replica_is_not_ready_before_the_catalog_is_loaded() -> None:
+    clock, node = Clock(), OrderNode(FakeReplica(rows=()))
+    node.replica.leads = False
+    seed = Seed(node.replica, TOYS, clock)
+    node.routes.health = evolve(node.routes.health, waits_for=seed.waits_for)
+    seed.start()
+    assert node.get("/readyz") == (503, {"ready": False, "reasons": ["the first catalog is not loaded yet"]})
+    node.replica.leads = True
+    clock.pump([EVERY, EVERY])
+    assert node.get("/readyz")[0] == 200
 
 
 def test_a_ledger_with_products_is_left_alone() -> None:

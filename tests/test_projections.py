@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,19 +102,32 @@ def test_books_changes_are_changes_and_trades_in_the_order_of_the_log() -> None:
     format_ = FORMATS["books-changes"]
     assert isinstance(format_, ChangeFormat)
     changes = [
-        CatalogChange(5, 0, 5, "set_price", "tesla", 2, "price", "10", None),
+        CatalogChange(5, 0, 5, "set_price", "tesla", 2, "price", "1050", None),
         CatalogChange(9, 0, 5, "adjust_stock", "gamestop", 1, "quantity", "990", -10),
     ]
     numbers = {"gamestop": 1, "tesla": 2, 'say "hi", Ünal': 3}
-    assert format_.whole(format_.merged(changes, ORDERS, numbers)).decode().splitlines() == [
+    assert format_.whole(format_.merged(changes, ORDERS, numbers, "USD")).decode().splitlines() == [
         "query,field,item_number,value",
         "sell,quantity,1,31",
         "buy,quantity,2,2",
         "buy,quantity,3,1",
-        "set_price,price,2,10",
+        "set_price,cost,2,10",
         "buy,quantity,2,5",
         "adjust_stock,quantity,1,-10",
     ]
+
+
+@pytest.mark.row("F4")
+def test_the_database_of_the_books_is_the_same_bytes_for_the_same_books() -> None:
+    format_ = FORMATS["books-database"]
+    assert isinstance(format_, ProductFormat)
+    products = [Product("Xen", 3, 1299, 100, "Graduate_School", 7, 0), Product("RPCs", 4, 5100, 101, "", 1, 0)]
+    data = format_.whole(products, "USD")
+    assert data == format_.whole(products, "USD")
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.deserialize(data)
+        found = database.execute("SELECT item_number, title, topic, cost, quantity FROM books_1").fetchall()
+    assert found == [(3, "Xen", "Graduate_School", 12, 100), (4, "RPCs", "", 51, 101)]
 
 
 # Files --------------------------------------------------------------------------------------------------------------
@@ -161,6 +176,7 @@ def test_a_file_that_grew_is_the_file_that_is_built_at_once(tmp_path: Path, monk
 
 
 @pytest.mark.row("O13")
+@pytest.mark.fault(11)
 def test_after_a_restart_a_torn_file_is_whole_again(tmp_path: Path) -> None:
     replica = FakeReplica(rows=SHOP)
     first = project(replica, tmp_path)
@@ -182,6 +198,35 @@ def test_a_projection_is_up_to_date_once_what_was_applied_has_been_seen(tmp_path
     assert held(projector)["toys-orders"].index == replica.position().index
     carry_out(replica, buy("tesla", 4))
     assert json.loads((tmp_path / "bazaar-orders.txt").read_bytes())["1"]["quantity"] == 4
+
+
+@pytest.mark.row("F5")
+def test_an_order_is_in_the_file_before_it_is_answered(tmp_path: Path) -> None:
+    """Also where a catch-up was under way when it came."""
+    replica = FakeReplica(rows=SHOP)
+    slow: list[Deferred[Any]] = []
+    read = replica.read
+
+    def read_later(query: Any) -> Deferred[Any]:
+        later: Deferred[Any] = Deferred()
+        later.addCallback(lambda _: read(query))
+        slow.append(later)
+        return later
+
+    replica.read = read_later  # type: ignore[method-assign]
+    projector = Projector(replica, [Projection(replica, "toys-orders", "x", tmp_path / "x", "USD")])
+    projector.start()
+    carry_out(replica, buy("tesla", 3))
+    answered = [Deferred.fromCoroutine(projector.written())]
+    slow.pop().callback(None)  # this one may have been read before the order
+    assert not answered[0].called
+    slow.pop().callback(None)
+    assert answered[0].called
+    assert (tmp_path / "x").read_bytes() == b"0,tesla,3\r\n"
+
+
+def test_without_files_nobody_waits() -> None:
+    now(Deferred.fromCoroutine(Projector(FakeReplica(), ()).written()))
 
 
 def test_a_file_that_can_not_be_written_is_told_and_tried_again(tmp_path: Path) -> None:

@@ -39,8 +39,9 @@ class Box:
             return self.held[-1]
         return succeed(None)
 
-    def unreachable(self, peer: str) -> None:
+    def unreachable(self, peer: str, gone: bool) -> None:
         self.lost.append(peer)
+        self.gone = gone
 
 
 class Pair:

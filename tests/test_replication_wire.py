@@ -10,18 +10,22 @@ import pytest
 from toystore.consensus.messages import (
     Append,
     AppendReply,
+    Ask,
     Entry,
     Heartbeat,
     HeartbeatReply,
     Kind,
     Member,
     Message,
+    Ping,
     PreVote,
     SnapshotMeta,
+    Standing,
     TimeoutNow,
     Vote,
     VoteReply,
 )
+from toystore.consensus.views import View
 from toystore.encoding import EncodingError
 from toystore.replication.snapshots import SnapshotChunk, SnapshotReply
 from toystore.replication.wire import Envelope, decode_envelope, encode_envelope
@@ -33,7 +37,8 @@ ENTRIES = (
     Entry(5, 2, Kind.NOOP, b""),
     Entry(6, 3, Kind.COMMAND, '[7,"r","place_order",{"key":"k\\"","lines":[],"side":"buy ☃"}]'.encode()),
 )
-INFO = SpoolInfo(SnapshotMeta(9, 3, {A: Member("u1", 1), B: Member("u2", 8)}), since=4, size=6, sha256="ab" * 32)
+VIEW = View("R", 1, 5, 2, A, {A: "u1", B: "u2"}, ("Q",))
+INFO = SpoolInfo(SnapshotMeta(9, 3, {A: Member("u1", 1), B: Member("u2", 8)}, 1), since=4, size=6, sha256="ab" * 32)
 MESSAGES: list[Message] = [
     PreVote(A, B, 3, 7, 2, False, ((A, "u1"),)),
     Vote(A, B, 3, 0, 0, True, (), True, (A, B)),
@@ -46,6 +51,10 @@ MESSAGES: list[Message] = [
     TimeoutNow(A, B, 3),
     SnapshotChunk(A, B, 3, "t", INFO, 2, b"\x00\xffabc\n"),
     SnapshotReply(A, B, 3, "u1", "t", 6, 4, False, "no"),
+    Ping(A, B, 0, 9, None),
+    Ping(A, B, 2, 9, VIEW, (3, "R")),
+    Standing(A, "front-1", 2, "u1", 9, VIEW, True, True, False, (3, "R")),
+    Ask(A, "front-1", 2, 5, B, {B: "u2"}),
 ]
 
 
@@ -84,9 +93,9 @@ def test_the_data_of_a_command_stands_in_the_body_as_it_is() -> None:
         (body(messages=[["TimeoutNow", [A, B, "3"]]]), "not a body of messages"),
         (body(messages=[["TimeoutNow", [A, B, True]]]), "not a body of messages"),
         (body(messages=[["TimeoutNow", [A, B]]]), "not a body of messages"),
-        (body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 9, None]], 0, "", 0]]]), "not a body of messages"),
+        (body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 9, None]], 0, "", 0, 0]]]), "not a body of messages"),
         (
-            body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 0, None], [3, 1, 0, None]], 0, "", 0]]]),
+            body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 0, None], [3, 1, 0, None]], 0, "", 0, 0]]]),
             "must follow one another",
         ),
     ],

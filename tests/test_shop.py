@@ -15,16 +15,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from toystore.shop.connection import Answered
+from toystore.shop.crowd import Crowd, NoProducts, product_names
 from toystore.shop.dialects import DIALECTS, Ask, BadReply, Promised, Reply
-from toystore.shop.shopper import (
-    BREATH,
-    VERIFY_ROUNDS,
-    Crowd,
-    Habits,
-    NoProducts,
-    Shopper,
-    product_names,
-)
+from toystore.shop.shopper import BREATH, VERIFY_ROUNDS, Habits, Shopper
 from toystore.shop.tally import Tally, percentile
 
 T = TypeVar("T")

@@ -34,9 +34,10 @@ def test_prefixes_are_for_all_or_for_one() -> None:
 
 
 def test_the_real_command_names_role_id_and_places() -> None:
-    command = twistd_command(Path("/c.toml"), Path("/d"), "--bootstrap")(NODES[0])
-    tail = ["toystore-order", "--config", "/c.toml", "--id", "1", "--data-dir", "/d", "--bootstrap"]
-    assert command[-len(tail) :] == tail
+    command = twistd_command(Path("/c.toml"), Path("/d"), ["order-1", "order-2"])
+    places = ["--config", "/c.toml", "--id", "1", "--data-dir", "/d"]
+    assert command(NODES[0])[-7:] == ["toystore-order", *places]
+    assert command(NODES[1])[-9:] == ["toystore-front", *places, "--bootstrap", "order-1,order-2"]
 
 
 def test_unknown_names_are_refused() -> None:

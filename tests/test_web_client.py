@@ -16,7 +16,7 @@ from toystore.model import ORIGIN, Position, Request, SetPrice
 from toystore.web import client, codec
 from toystore.web.agent import make_agent
 from toystore.web.client import HttpCatalogService, HttpOrderService
-from toystore.web.interface import Broken, FeedLine, FeedStart, Submitted, Unreachable
+from toystore.web.interface import Broken, FeedLine, FeedStart, Refused, Submitted, Unreachable
 
 REQUEST = Request("a", SetPrice("Fox", 5))
 ANSWER = codec.encode_results(3, [])
@@ -67,11 +67,12 @@ def test_an_answer(node: Node) -> None:
     assert result.result == Submitted(3, ())
 
 
-def test_refused_is_unreachable(node: Node) -> None:
+def test_a_refused_connection_says_that_nobody_listens(node: Node) -> None:
     results = [node.orders.submit([REQUEST]), node.orders.order(0)]
     for client_ in node.reactor.tcpClients:
         client_[2].clientConnectionFailed(None, Failure(error.ConnectionRefusedError()))
-    assert [error_of(result) for result in results] == [Unreachable, Unreachable]
+    assert [error_of(result) for result in results] == [Refused, Refused]
+    assert issubclass(Refused, Unreachable)
 
 
 def test_no_connection_in_time_is_unreachable(node: Node) -> None:
@@ -129,9 +130,9 @@ def test_a_kept_connection_that_was_closed_is_broken_and_nothing_is_sent_twice(n
     [
         (200, b"{"),
         (200, b"{}"),
-        (200, b'{"term":1,"results":[]}'),
-        (200, b'{"term":1,"results":[["answer",1,1,["done",{}]]]}'),
-        (200, b'{"term":1,"results":[["perhaps",1,1,"x"]]}'),
+        (200, b'{"term":1,"generation":0,"results":[]}'),
+        (200, b'{"term":1,"generation":0,"results":[["answer",1,1,["done",{}]]]}'),
+        (200, b'{"term":1,"generation":0,"results":[["perhaps",1,1,"x"]]}'),
         (204, b""),
         (400, codec.encode_error("malformed", "x")),
         (500, b"<html>"),

@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger, LogLevel, formatEvent
 from twisted.web.server import Request
 
 from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
@@ -290,8 +290,15 @@ def test_the_access_log() -> None:
     (event,) = events
     assert event["log_level"] is LogLevel.debug
     assert (event["method"], event["uri"], event["code"], event["length"]) == ("POST", "/hot?a=b", 200, 5)
+    assert '"POST /hot?a=b HTTP/1.1" 200 5 ' in formatEvent(event)
 
 
 def test_a_reply_of_a_hot_path_is_awaited(shop: Shop) -> None:
     shop.echo.slow = succeed(Reply(404, b"{}"))
     assert shop.connect().ask("GET", "/wait") == (404, {})
+
+
+def test_a_status_that_twisted_does_not_know_has_its_phrase_too(shop: Shop) -> None:
+    shop.echo.slow = succeed(Reply(422, b"{}"))
+    answer = shop.connect().send(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 422 Unprocessable Entity\r\n")

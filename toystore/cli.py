@@ -5,11 +5,14 @@ from __future__ import annotations
 import click
 
 import toystore
+from toystore.commands.appoint import appoint_command
 from toystore.commands.demo import demo_command
+from toystore.commands.drill import drill_command
 from toystore.commands.export import export_command
 from toystore.commands.node import node_command
 from toystore.commands.shop import shop_command
 from toystore.commands.status import status_command
+from toystore.commands.sweep import sweep_command
 from toystore.commands.up import up_command
 from toystore.commands.verify import verify_command
 
@@ -26,9 +29,12 @@ def main() -> None:
 for _command in (
     up_command,
     demo_command,
+    drill_command,
     status_command,
     node_command,
+    appoint_command,
     shop_command,
+    sweep_command,
     verify_command,
     export_command,
 ):

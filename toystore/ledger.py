@@ -277,7 +277,7 @@ class _Entry:
         names, numbers, next_number = set(), set(), 1
         for row in command.rows:
             number = next_number if row.number is None else row.number
-            fault = _bounds(row.price, row.quantity)
+            fault = _bounds(row.price, row.quantity, row.volume)
             if not row.name or row.name in names:
                 fault = "it is there twice, or empty"
             elif number in numbers or not 1 <= number <= BOUND:
@@ -287,7 +287,7 @@ class _Entry:
             names.add(row.name)
             numbers.add(number)
             next_number = max(next_number, number + 1)
-            products.append(Product(row.name, number, row.price, row.quantity, row.topic, self.index, 0))
+            products.append(Product(row.name, number, row.price, row.quantity, row.topic, self.index, row.volume))
         changes = [self._change("load_catalog", i, p, "quantity", p.quantity) for i, p in enumerate(products)]
         return Done(self.index, None, tuple(products)), [*map(SaveProduct, products), *changes]
 
@@ -374,10 +374,12 @@ class _Entry:
         return SaveChange(CatalogChange(self.index, sequence, self.at, command, name, number, field, str(value), delta))
 
 
-def _bounds(price: int, quantity: int) -> str:
+def _bounds(price: int, quantity: int, volume: int = 0) -> str:
     """What is out of bounds, or nothing."""
     if not 0 <= price <= BOUND:
         return f"the price is {price}; it must be from 0 to {BOUND} minor units"
     if not 0 <= quantity <= BOUND:
         return f"the stock is {quantity}; it must be from 0 to {BOUND}"
+    if not 0 <= volume <= BOUND:
+        return f"the volume is {volume}; it must be from 0 to {BOUND}"
     return ""

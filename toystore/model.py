@@ -60,7 +60,7 @@ ORIGIN = Position(0, 0)
 @frozen
 class Product:
     """One product. `number` counts from 1 in catalog order, `version` is the log index of its last change,
-    `volume` the units traded so far (bought plus sold, less what was cancelled)."""
+    `volume` the units traded so far (bought plus sold, less what was cancelled), on top of what its catalog began with."""
 
     name: str
     number: int
@@ -111,13 +111,14 @@ class Order:
 
 @frozen
 class CatalogRow:
-    """One row of the catalog that a ledger starts with; `number` None means "the next one"."""
+    """One row of the catalog that a ledger starts with; `number` None means "the next one", `volume` was traded before."""
 
     name: str
     price: int
     quantity: int
     number: int | None = None
     topic: str = ""
+    volume: int = 0
 
 
 @frozen

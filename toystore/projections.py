@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 
 from attrs import frozen
 
 from toystore.model import CatalogChange, Order, Product
-from toystore.money import decimal_text
+from toystore.money import decimal_text, decimals
 
 
 @frozen
@@ -40,18 +42,23 @@ class OrderFormat(Growing):
 
 @frozen
 class ChangeFormat(Growing):
-    """Catalog changes and trades, by log index; the numbers of products are given by name."""
+    """Catalog changes and trades, by log index; the numbers of products are given by name. A price is a cost here, in
+    whole major units of the currency, as everywhere in the book store."""
 
-    def change(self, change: CatalogChange) -> bytes:
+    def change(self, change: CatalogChange, currency: str) -> bytes:
+        if change.field == "price":
+            return _csv(change.command, "cost", change.number, _cost(int(change.value), currency))
         value = change.value if change.delta is None else change.delta
         return _csv(change.command, change.field, change.number, value)
 
     def trade(self, order: Order, numbers: Mapping[str, int]) -> list[bytes]:
         return [_csv(order.side.value, "quantity", numbers[line.name], line.quantity) for line in order.lines]
 
-    def merged(self, changes: Iterable[CatalogChange], orders: Iterable[Order], numbers: Mapping[str, int]) -> list[bytes]:
+    def merged(
+        self, changes: Iterable[CatalogChange], orders: Iterable[Order], numbers: Mapping[str, int], currency: str
+    ) -> list[bytes]:
         """Both in the order of the log; both must be ascending."""
-        keyed = [((change.index, change.sequence), [self.change(change)]) for change in changes]
+        keyed = [((change.index, change.sequence), [self.change(change, currency)]) for change in changes]
         keyed += [((order.index, 0), self.trade(order, numbers)) for order in orders]
         return [row for _, rows in sorted(keyed, key=lambda pair: pair[0]) for row in rows]
 
@@ -61,6 +68,12 @@ class ProductFormat:
     """The whole catalog; `whole(products, currency)`, with the products by number."""
 
     whole: Callable[[Sequence[Product], str], bytes]
+
+
+def _cost(price: int, currency: str) -> int:
+    """A fraction is cut off."""
+    unit: int = 10 ** decimals(currency)
+    return price // unit
 
 
 def _csv(*values: object) -> bytes:
@@ -101,6 +114,19 @@ def _bazaar_catalog(products: Sequence[Product], currency: str) -> bytes:
     return json.dumps({p.name: row(p) for p in products}).encode()
 
 
+def _books_database(products: Sequence[Product], currency: str) -> bytes:
+    """An SQLite database with the one table that the book store's catalog had; made anew each time, so that the same
+    products give the same bytes (by the same version of SQLite)."""
+    rows = [(p.number, p.name, p.topic, _cost(p.price, currency), p.quantity) for p in products]
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute(
+            "CREATE TABLE books_1 (item_number INTEGER PRIMARY KEY, title TEXT, topic TEXT, cost INTEGER, quantity INTEGER)"
+        )
+        database.executemany("INSERT INTO books_1 VALUES (?, ?, ?, ?, ?)", rows)
+        database.commit()
+        return database.serialize()
+
+
 Format = OrderFormat | ChangeFormat | ProductFormat
 
 FORMATS: Mapping[str, Format] = {
@@ -109,6 +135,7 @@ FORMATS: Mapping[str, Format] = {
     "toys-catalog": ProductFormat(_toys_catalog),
     "trader-orders": OrderFormat(head=_csv("transaction_number", "stockname", "ordertype", "quantity"), rows=_trader_orders),
     "books-changes": ChangeFormat(head=_csv("query", "field", "item_number", "value")),
+    "books-database": ProductFormat(_books_database),
     "bazaar-orders": OrderFormat(head=b"{", glue=b", ", tail=b"}", rows=_bazaar_orders),
     "bazaar-catalog": ProductFormat(_bazaar_catalog),
 }

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.simulation.cluster import Cluster, Process
+from toystore.consensus.node import NodeConfig
 from toystore.model import CatalogRow, Line, LoadCatalog, Order, PlaceOrder, Request
 from toystore.replication.interface import Answer, ReplicaStatus, Result
 from toystore.replication.replicator import Pace
@@ -21,8 +22,8 @@ class Shop(Cluster):
     The log keeps no more than some 20 entries, so that whoever is away for long needs a snapshot.
     """
 
-    def __init__(self) -> None:
-        super().__init__(3, 1, pace=Pace(keep_entries=20, retry_full=0.1))
+    def __init__(self, election: str = "raft") -> None:
+        super().__init__(3, 1, config=NodeConfig("", (), election=election), pace=Pace(keep_entries=20, retry_full=0.1))
         for process in self.processes.values():
             process.disk.latency = lambda work: 0.001 if work == "save" else 0.0
         self._orders = 0
@@ -110,6 +111,7 @@ class Shop(Cluster):
         assert len(set(hashes.values())) == 1, hashes
 
 
-@pytest.fixture
-def shop() -> Shop:
-    return Shop().open()
+@pytest.fixture(params=["raft", "appointed"])
+def shop(request: pytest.FixtureRequest) -> Shop:
+    """The same must hold however the leader is chosen."""
+    return Shop(request.param).open()

@@ -34,6 +34,7 @@ def test_a_full_disk_demotes_its_leader_which_recovers_by_itself(shop: Shop) -> 
     assert shop.status(old).reasons == ()
 
 
+@pytest.mark.row("P3")
 def test_a_follower_with_a_full_disk_does_not_stop_the_others(shop: Shop) -> None:
     full = shop.followers[0]
     full.disk.full = True

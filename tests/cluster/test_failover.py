@@ -45,6 +45,7 @@ def test_an_order_in_flight_when_the_leader_dies_is_carried_out_once(shop: Shop)
     assert shop.read(leader, lambda reader: reader.product("Tux").quantity) == before - 1
 
 
+@pytest.mark.row("T3")
 @pytest.mark.fault(1)
 def test_an_order_that_only_the_dead_leader_had_has_left_no_trace(shop: Shop) -> None:
     leader, request = shop.leading, shop.request()
@@ -83,7 +84,9 @@ def test_a_leader_that_slept_through_its_succession_acts_no_more(shop: Shop) -> 
     assert "late" not in [order.key for order in shop.orders(old)]
 
 
-def test_a_leader_without_a_quorum_steps_down(shop: Shop) -> None:
+def test_a_leader_without_a_quorum_steps_down() -> None:
+    """By itself, where nobody appoints another."""
+    shop = Shop("raft").open()
     old = shop.leading
 
     def cut(message: Message) -> list[float]:
@@ -115,7 +118,9 @@ def test_a_leader_that_is_told_to_stop_hands_over_first(shop: Shop) -> None:
     shop.assert_equal()
 
 
-def test_two_of_three_are_enough_and_one_is_not(shop: Shop) -> None:
+@pytest.mark.row("P1", "T1", "T2")
+def test_two_of_three_are_enough_and_one_is_not() -> None:
+    shop = Shop("raft").open()
     first, second = shop.followers
     first.kill()
     shop.buy()

@@ -9,7 +9,7 @@ from toystore.consensus.node import NodeConfig
 from toystore.replication.replicator import ModeMismatch
 
 
-@pytest.mark.row("P7")
+@pytest.mark.row("P7", "P2", "P3", "T3")
 def test_by_the_log(shop: Shop) -> None:
     shop.buy(2)
     away = shop.followers[0]
@@ -21,7 +21,7 @@ def test_by_the_log(shop: Shop) -> None:
     shop.assert_equal()
 
 
-@pytest.mark.row("P7")
+@pytest.mark.row("P7", "P5")
 def test_by_a_snapshot(shop: Shop) -> None:
     shop.buy(2)
     away = shop.followers[0]
@@ -34,6 +34,7 @@ def test_by_a_snapshot(shop: Shop) -> None:
     assert len(shop.orders(away)) == 62
 
 
+@pytest.mark.row("P2")
 @pytest.mark.fault(2)
 @pytest.mark.parametrize("orders", [1, 2, 40])
 def test_with_an_empty_disk_not_even_order_0_is_lost(shop: Shop, orders: int) -> None:
@@ -55,12 +56,14 @@ def test_a_wiped_replica_counts_again_once_it_is_named(shop: Shop) -> None:
     wiped.disk.wipe()
     wiped.boot()
     shop.settle()
-    assert wiped.replica.node.members[wiped.id].uuid == wiped.disk.uuid
+    assert wiped.replica.node.uuid == wiped.disk.uuid
+    assert wiped.replica.node.named
     other.kill()
     [order] = shop.buy()
     assert order.number == 1
 
 
+@pytest.mark.row("P6")
 def test_a_learner_follows(shop: Shop) -> None:
     catalog = shop.processes["catalog-1"]
     shop.buy(3)
@@ -91,10 +94,12 @@ def test_another_election_mode_is_refused(shop: Shop) -> None:
     shop.settle()
     process = shop.followers[0]
     process.kill()
-    shop.config = NodeConfig("", shop.config.voters, shop.config.learners, election="appointed")
+    founded = shop.config.election
+    other = {"raft": "appointed", "appointed": "raft"}[founded]
+    shop.config = NodeConfig("", shop.config.voters, shop.config.learners, election=other)
     process.boot()
     shop.run(0.01)
     assert not process.up
     assert process.failure is not None
     assert process.failure.check(ModeMismatch)
-    assert "election = 'raft'" in process.failure.getErrorMessage()
+    assert f"founded with election = '{founded}'" in process.failure.getErrorMessage()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from attrs import Factory, define, field
 
 from tests.consensus.disk import Disk
-from tests.consensus.trace import short, text
+from tests.consensus.trace import short, text, view_text
 from toystore.consensus.log import Log
 from toystore.consensus.membership import encode_members
 from toystore.consensus.messages import (
@@ -274,7 +274,9 @@ class Network:
             disk.save(ready.hard_state, ready.entries)
             if ready.hard_state is not None:
                 vote = f", vote {short(ready.hard_state.vote)}" if ready.hard_state.vote else ""
-                self.tell(f"  {name} saves term {ready.hard_state.term}{vote}")
+                view = f", {view_text(ready.hard_state.view)}" if ready.hard_state.view else ""
+                promise = f", promised to {ready.hard_state.promised[1]}" if ready.hard_state.promised[0] else ""
+                self.tell(f"  {name} saves term {ready.hard_state.term}{vote}{view}{promise}")
             if ready.entries:
                 self.tell(f"  {name} saves {' '.join(f'{e.index}/{e.term}' for e in ready.entries)}")
             node.advance()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.consensus.harness import Network
+from tests.consensus.realm import Realm
 from tests.consensus.trace import state, text
 from toystore.consensus.node import Limits, NotLeading
 
@@ -41,6 +42,44 @@ class Scenario:
         limits = {name: values.pop(name) for name in list(values) if name in Limits.__annotations__}
         self.network = Network.of(limits=Limits(**limits), **values)
         self.network.tell = self.trace.append
+
+    def appointed(self, *settings: str) -> None:
+        """Where a register of views, f1, appoints the leader."""
+        values = {key: int(value) for key, value in (setting.split("=") for setting in settings)}
+        self.network = Realm.appointed(**values)
+        self.network.tell = self.trace.append
+
+    @property
+    def realm(self) -> Realm:
+        assert isinstance(self.network, Realm), "the scenario must begin with `appointed`"
+        return self.network
+
+    def gone(self, *names: str) -> None:
+        """They end, and their connections are refused."""
+        for name in names:
+            self.network.crash(name)
+            self.realm.gone(name)
+
+    def register(self, verb: str) -> None:
+        """crash, start, lose (its disk; another starts), stall"""
+        if verb == "stall":
+            self.realm.register_stalled = True
+        else:
+            {"crash": self.realm.crash_register, "start": self.realm.start_register, "lose": self.realm.lose_register}[
+                verb
+            ]()
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self.network.start(name)
+
+    def why(self) -> list[str]:
+        """What the register waits for."""
+        assert self.realm.register is not None
+        return [f"  f1: {self.realm.register.waits_for() or 'nothing'}"]
+
+    def accept_loss(self, name: str) -> None:
+        self.realm.accept_loss(name)
 
     def disk(self, name: str, terms: str, *rest: str) -> None:
         """disk 2 1,1,4 term=5 vote=3 applied=1"""
@@ -107,7 +146,7 @@ class Scenario:
         return pairs + [(y, x) for x, y in pairs if both]
 
     def _names(self, name: str) -> list[str]:
-        return list(self.network.replicas) if name == "*" else [name]
+        return [*self.network.replicas, "f1"] if name == "*" else [name]
 
     # Disks and processes
 

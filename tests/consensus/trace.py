@@ -5,21 +5,25 @@ from __future__ import annotations
 from toystore.consensus.messages import (
     Append,
     AppendReply,
+    Ask,
     Entry,
     Heartbeat,
     HeartbeatReply,
     Message,
+    Ping,
     PreVote,
+    Standing,
     Vote,
     VoteReply,
 )
 from toystore.consensus.node import Node
+from toystore.consensus.views import View
 
 
 def short(name: str) -> str:
-    """order-1 is 1, catalog-1 is c1."""
+    """order-1 is 1, catalog-1 is c1, front-1 is f1."""
     role, _, number = name.partition("-")
-    return {"order": "", "catalog": "c"}[role] + number
+    return {"order": "", "catalog": "c", "front": "f"}[role] + number
 
 
 def terms(entries: tuple[Entry, ...]) -> str:
@@ -50,8 +54,23 @@ def text(message: Message) -> str:
             return f"{head} #{message.seq} commit {message.commit}"
         case HeartbeatReply():
             return f"{head} #{message.seq}"
+        case Ping():
+            return f"{head} #{message.seq} {view_text(message.view)}"
+        case Standing():
+            marks = ["leads" if message.leads else "", "" if message.fit else "unfit", "empty" if message.empty else ""]
+            return " ".join([head, f"#{message.seq}", view_text(message.view), *filter(None, marks)])
+        case Ask():
+            return f"{head} v{message.version}: {short(message.leader)} of {' '.join(map(short, message.in_sync))}"
         case _:
             return head
+
+
+def view_text(view: View | None) -> str:
+    """Generation (where there was a loss), version, epoch, leader and who is in sync."""
+    if view is None:
+        return "no view"
+    generation = f"g{view.generation} " if view.generation else ""
+    return f"{generation}v{view.version} e{view.epoch} {short(view.leader)} of {' '.join(map(short, view.in_sync))}"
 
 
 def state(node: Node) -> str:

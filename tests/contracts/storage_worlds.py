@@ -122,8 +122,8 @@ class Log:
     def noop(self) -> Entry:
         return self.entry(Kind.NOOP, b"")
 
-    def members(self, election: str, **uuids: str) -> Entry:
-        return self.entry(Kind.MEMBERS, encode_members(election, uuids))
+    def members(self, election: str, generation: int = 0, **uuids: str) -> Entry:
+        return self.entry(Kind.MEMBERS, encode_members(election, uuids, generation))
 
     def command(self, command: Command, request_id: str | None = None) -> Entry:
         self.at += 10

@@ -154,6 +154,7 @@ def test_turned_away_and_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(submitted.results) == results
 
 
+@pytest.mark.row("O5")
 @pytest.mark.parametrize("leader", ["order-3", None])
 def test_who_does_not_lead_says_who_does(orders: Case, leader: str | None) -> None:
     orders.depose(leader)
@@ -185,6 +186,7 @@ def test_orders_are_found(orders: Case) -> None:
     assert [order.number for order in orders.wait(orders.service.orders(1, 2)).value] == [0]
 
 
+@pytest.mark.row("Q11")
 def test_lookups_carry_position_and_age(catalog: Case) -> None:
     catalog.set_age(2.5)
     found = catalog.wait(catalog.service.product("Fox"))

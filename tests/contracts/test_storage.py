@@ -20,6 +20,7 @@ from tests.contracts.storage_worlds import (
     stocked,
 )
 from toystore.consensus.messages import HardState, Member
+from toystore.consensus.views import View
 from toystore.ledger import EMPTY_DIGEST
 from toystore.model import (
     CancelOrder,
@@ -56,6 +57,12 @@ def test_what_was_saved_survives_a_crash(world: World, log: Log) -> None:
         HardState(3, "order-2"),
         entries,
     )
+
+
+def test_a_view_and_a_promise_survive_a_crash(world: World) -> None:
+    view = View("R", 1, 5, 2, "order-1", {"order-1": "u1"}, ("Q",))
+    result_of(world.storage.save(HardState(2, None, view, (3, "S")), ()))
+    assert world.crash().hard_state == HardState(2, None, view, (3, "S"))
 
 
 def test_entries_replace_everything_from_the_first_on(world: World, log: Log) -> None:

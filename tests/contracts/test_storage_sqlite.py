@@ -139,7 +139,10 @@ def test_a_dropped_log_leaves_no_rows_behind(world: SqliteWorld) -> None:
 # Checksums
 
 FLIPS = {
-    "meta": ("UPDATE meta SET value = replace(value, '[2', '[3') WHERE name = 'hard_state'", "hard_state of meta"),
+    "meta": (
+        "UPDATE meta SET value = replace(value, '\"term\":2', '\"term\":3') WHERE name = 'hard_state'",
+        "hard_state of meta",
+    ),
     "head": ("UPDATE meta SET value = replace(value, '\"applied\":5', '\"applied\":4')", "head of meta"),
     "log": ("UPDATE log SET data = replace(data, 'Fox', 'Tux') WHERE idx = 3", "3 of log"),
     "product": ("UPDATE product SET quantity = 1000 WHERE number = 2", "2 of product"),

@@ -111,6 +111,30 @@ def test_a_snapshot_brings_what_changed_also_to_old_orders(world: World, receive
     assert state_hash(receiver) == state_hash(world)
 
 
+def test_a_whole_snapshot_of_a_later_generation_takes_the_place_of_everything(
+    world: World, receiver: World, log: Log
+) -> None:
+    """Of an earlier index too: an operator has accepted the loss of what the receiver has."""
+    save_and_apply(world, [log.noop(), log.command(TOYS), log.members("appointed", generation=1, a="u")])
+    stocked(receiver, Log())
+    transfer(world, receiver, since=0)
+    recovered = receiver.crash()
+    assert (recovered.applied, recovered.generation) == (3, 1)
+    assert without_log(everything(receiver)) == without_log(everything(world))
+
+
+def test_a_snapshot_of_an_earlier_generation_or_a_part_of_a_later_one_does_not_fit(
+    world: World, receiver: World, log: Log
+) -> None:
+    stocked(world, log)
+    save_and_apply(receiver, [Log().members("appointed", generation=1, a="u")])
+    with pytest.raises(StorageError, match="does not fit a state at 1 of generation 1"):
+        result_of(receiver.storage.install(*result_of(world.storage.spool(0))))
+    save_and_apply(world, [log.members("appointed", generation=2, a="u")])
+    with pytest.raises(StorageError, match="does not fit"):
+        result_of(receiver.storage.install(*result_of(world.storage.spool(1))))
+
+
 def test_a_snapshot_that_does_not_fit_changes_nothing(world: World, receiver: World, log: Log) -> None:
     stocked(world, log)
     save_and_apply(receiver, [Log().noop()])

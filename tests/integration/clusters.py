@@ -7,7 +7,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +22,7 @@ from attrs import define, field
 from toystore.commands.status import cluster_status
 from toystore.commands.up import public_addresses
 from toystore.ops.config import Config, load_config
+from toystore.supervisor.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 TOYSTORE = (sys.executable, "-m", "toystore")
@@ -40,25 +39,6 @@ Marbles,7.99,100
 Giraffe,75.99,100
 """
 T = TypeVar("T")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nothing uses now. They lie below the range of outgoing connections where the
-    system says which that is, so that none of those takes one in the meantime."""
-    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    start = 10_000 + (os.getpid() * 97 + time.monotonic_ns() // 1000) % max(1, low - 12_000)
-    found: list[int] = []
-    with ExitStack() as held:
-        for port in range(start, 65_000):
-            if len(found) == count:
-                return found
-            probe = held.enter_context(socket.socket())
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found.append(port)
-    raise AssertionError(f"no {count} free ports from {start} on")
 
 
 def write_config(

@@ -214,7 +214,7 @@ def test_a_real_cluster_serves_and_agrees(clusters: Clusters) -> None:
     assert cluster.stop() == 0
 
 
-@pytest.mark.row("X7")
+@pytest.mark.row("X7", "E3", "E5")
 def test_the_leader_is_killed_and_comes_back(clusters: Clusters) -> None:
     cluster = clusters(orders=3, catalogs=1).start()
     first = buy(cluster)

@@ -19,13 +19,14 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print what happens, with virtual time")
     parser.add_argument("--messages", action="store_true", help="print each message as well")
     parser.add_argument("--hash", action="store_true", help="print the hash of the trace")
+    parser.add_argument("--election", choices=("raft", "appointed"), default="raft", help="how the leader is chosen")
     kinds = [field.name for field in fields(Faults)]
     parser.add_argument("--without", action="append", default=[], choices=kinds, help="take a fault away")
     options = parser.parse_args()
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     failed = 0
     for seed in range(options.seed, options.seed + options.count):
-        world = World(seed, tuple(options.without), print if options.trace else None)
+        world = World(seed, tuple(options.without), print if options.trace else None, options.election)
         if options.messages:
             world.show_messages(print)
         try:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve
 
 from toystore.consensus.messages import Entry
+from toystore.consensus.views import View
 from toystore.model import Order, OrderStatus, PlaceOrder, Product
 
 
@@ -87,6 +88,55 @@ class Durable:
     def committed(self, index: int, holders: Sequence[str]) -> None:
         if len(holders) < self._majority:
             raise Violation(f"entry {index} is committed and is only on the disks of {', '.join(holders) or 'nobody'}")
+
+
+class Views:
+    """Where leaders are appointed (design 3.1): views are totally ordered, nobody has one that was not stored, who leads
+    is named by one, and whatever is committed is on the disk of every replica in the in-sync set of the stored one."""
+
+    def __init__(self) -> None:
+        self._stored: dict[tuple[int, int], View] = {}
+        self._leaders: dict[int, str] = {}
+        self._held: dict[str, tuple[int, int]] = {}
+        self.present: View | None = None
+
+    def stored(self, view: View) -> None:
+        """The register has this one on its disk now."""
+        known, before = self._stored.setdefault(view.place, view), self.present
+        if known != view:
+            raise Violation(f"version {view.place} was stored as {known}, and as {view}")
+        if before is not None and view.place <= before.place:
+            raise Violation(f"{view} was stored after {before}")
+        if view.leader not in view.in_sync:
+            raise Violation(f"{view.leader} leads and is not in sync: {view}")
+        leader = self._leaders.setdefault(view.epoch, view.leader)
+        if leader != view.leader:
+            raise Violation(f"epoch {view.epoch} has two leaders, {leader} and {view.leader}")
+        self.present = view
+
+    def held(self, node: str, view: View) -> None:
+        """`node` has it on its disk."""
+        if self._stored.get(view.place) != view:
+            raise Violation(f"{node} holds {view}, which was never stored")
+        if view.place < self._held.get(node, view.place):
+            raise Violation(f"{node} goes back from {self._held[node]} to {view.place}")
+        self._held[node] = view.place
+
+    def forgot(self, node: str) -> None:
+        """Its disk is another one."""
+        self._held.pop(node, None)
+
+    def leads(self, node: str, epoch: int) -> None:
+        if self._leaders.get(epoch) != node:
+            raise Violation(f"{node} leads in epoch {epoch}, which belongs to {self._leaders.get(epoch)}")
+
+    def committed(self, index: int, disks: Mapping[str, str], holders: Sequence[str]) -> None:
+        """`disks` are the uuids of all replicas' disks, `holders` those that have the entry on theirs."""
+        assert self.present is not None
+        counted = [node for node, uuid in self.present.in_sync.items() if disks[node] == uuid]
+        lacking = [node for node in counted if node not in holders]
+        if lacking or not counted:
+            raise Violation(f"entry {index} is committed; {lacking or 'nobody'} in sync lacks it: {self.present}")
 
 
 class EqualDigests:

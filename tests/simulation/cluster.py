@@ -12,10 +12,16 @@ from twisted.python.failure import Failure
 from tests.simulation.clock import Timeline, VirtualClock
 from toystore.consensus.messages import Message, NodeId
 from toystore.consensus.node import NodeConfig
+from toystore.consensus.register import RegisterConfig
+from toystore.consensus.views import View
+from toystore.frontend.appointer import Appointer
 from toystore.replication.loopback import Fate, Loopback, prompt
 from toystore.replication.replicator import Pace, Replicator
 from toystore.replication.transport import Inbox
 from toystore.storage.memory import MemoryDisk, MemoryStorage
+from toystore.storage.views import MemoryViewStore
+
+REGISTRAR = "front-1"
 
 
 class Process:
@@ -101,7 +107,7 @@ class Process:
 class _Plug:
     """A process's end of the network: what arrives while the process is paused waits in its inbox."""
 
-    def __init__(self, process: Process, network: Loopback) -> None:
+    def __init__(self, process: Process | Registrar, network: Loopback) -> None:
         self._process = process
         self._transport = network.transport(process.id)
 
@@ -113,8 +119,8 @@ class _Plug:
         self._process.arrived(self._inbox, messages)
         return Deferred()
 
-    def unreachable(self, peer: NodeId) -> None:
-        self._inbox.unreachable(peer)
+    def unreachable(self, peer: NodeId, gone: bool) -> None:
+        self._process.clock.callLater(0, self._inbox.unreachable, peer, gone)
 
     def send(self, message: Message) -> None:
         self._transport.send(message)
@@ -123,10 +129,89 @@ class _Plug:
         self._transport.close()
 
 
+class Registrar:
+    """The process that appoints, from one start to the next; what survives it is `store`."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.id = REGISTRAR
+        self.up = False
+        self.store = MemoryViewStore(self._when)
+        self.latency: Callable[[], float] = lambda: 0.001
+        self._cluster = cluster
+        self._starts = 0
+        self._names = 0
+        self._in_flight: Callable[[], None] | None = None
+
+    def boot(self) -> None:
+        assert not self.up
+        cluster, config = self._cluster, self._cluster.config
+        self._starts += 1
+        self.clock = VirtualClock(cluster.timeline)
+        self.plug = _Plug(self, cluster.network)
+        self.appointer = Appointer(
+            RegisterConfig(
+                self.id, config.voters, config.voters, config.heartbeat_ticks, config.election_ticks[1], config.suspect_ticks
+            ),
+            self.store,
+            self.plug,
+            self.clock,
+            self._new_name,
+            self._starts * 1_000_000_000,
+            lambda failure: failure.raiseException(),
+            cluster.pace.tick,
+        )
+        Deferred.fromCoroutine(self.appointer.start())
+        self.up = True
+
+    def _new_name(self) -> str:
+        self._names += 1
+        return f"register:{self._names}"
+
+    def _when(self, write: Callable[[], None], tell: Callable[[], None]) -> None:
+        def written() -> None:
+            self._in_flight = None
+            write()
+            assert self.store.view is not None
+            self._cluster.stored(self.store.view)
+
+        def done() -> None:
+            written()
+            tell()
+
+        self._in_flight = written
+        self.clock.callLater(self.latency(), done)
+
+    @property
+    def writing(self) -> bool:
+        """A view is on its way to the disk."""
+        return self._in_flight is not None
+
+    def kill(self, keep: bool = False) -> None:
+        """`keep`: a view that was being written has reached the disk."""
+        self.clock.end()
+        self.plug.close()
+        self.up = False
+        if keep and self._in_flight is not None:
+            self._in_flight()
+        self._in_flight = None
+
+    def lose(self) -> None:
+        """Its disk is gone: who starts next is another register."""
+        self.kill()
+        self.store.view = None
+
+    def arrived(self, inbox: Inbox, messages: Sequence[Message]) -> None:
+        if self.clock.paused:
+            self.clock.callLater(0, inbox.receive, messages)
+        else:
+            inbox.receive(messages)
+
+
 class Cluster:
     """Replicas by the names of their nodes. Subclasses watch: `open_storage`, `started`, `seen`, `ended`.
 
-    `skew` is by how many seconds the wall clock of a node is wrong.
+    Where the config says that leaders are appointed, `registrar` is the process that does. `skew` is by how many seconds
+    the wall clock of a node is wrong.
     """
 
     def __init__(
@@ -141,7 +226,9 @@ class Cluster:
     ) -> None:
         names = tuple(f"order-{n}" for n in range(1, voters + 1))
         followers = tuple(f"catalog-{n}" for n in range(1, learners + 1))
-        self.config = evolve(config or NodeConfig("", ()), voters=names, learners=followers)
+        config = config or NodeConfig("", ())
+        appointed = config.election == "appointed"
+        self.config = evolve(config, voters=names, learners=followers, register=REGISTRAR if appointed else None)
         self.pace = pace or Pace()
         self.streams = streams
         self.skew: dict[NodeId, float] = {}
@@ -149,6 +236,7 @@ class Cluster:
         self.clock = VirtualClock(self.timeline)
         self.network = Loopback(self.clock, fate)
         self.processes = {node: Process(self, node, self._new_disk(node)) for node in (*names, *followers)}
+        self.registrar = Registrar(self) if appointed else None
 
     def _new_disk(self, node: NodeId) -> MemoryDisk:
         uuids = (f"{node}:{count}" for count in range(1, 1_000_000))
@@ -173,6 +261,11 @@ class Cluster:
     def boot(self) -> None:
         for process in self.processes.values():
             process.boot()
+        if self.registrar is not None:
+            self.registrar.boot()
+
+    def stored(self, view: View) -> None:
+        """The registrar has it on its disk."""
 
     def run(self, seconds: float) -> None:
         end = self.timeline.now + seconds

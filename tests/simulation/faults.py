@@ -8,6 +8,10 @@ entry. A disk that *lies* (a voter comes back, under its old uuid, with less tha
 a leader that had the acknowledgement. Were it to vote first, acknowledged orders could be lost and nobody could know:
 no majority protects against that. It is simulated where it can be noticed: the leader stays, and for a while nothing
 else goes wrong.
+
+Where leaders are appointed, all of this holds with "in sync" in the place of a majority: a disk is lost only while everyone
+is in sync and no change of that is under way; the register's, while all replicas remember its latest view. A disk that
+lies is not simulated there: if the only one in sync lies, nobody can know.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, fields, frozen
 
-from tests.simulation.cluster import Process
+from tests.simulation.cluster import REGISTRAR, Process
 from tests.simulation.network import Streams
 
 if TYPE_CHECKING:
@@ -59,6 +63,10 @@ class Faults:
     lie: float
     stop: float
     """SIGTERM, and a start."""
+    register: float
+    """Where leaders are appointed: crashes and pauses of the one who does."""
+    amnesia: float
+    """Where leaders are appointed: the register of views loses its disk."""
 
     @classmethod
     def drawn(cls, streams: Streams, without: tuple[str, ...] = ()) -> Faults:
@@ -96,6 +104,8 @@ _STRENGTHS: dict[str, tuple[float, float, float]] = {
     "sync": (0.3, 0.2, 0.6),
     "lie": (0.25, 0.3, 0.8),
     "stop": (0.4, 0.2, 0.8),
+    "register": (0.5, 0.2, 1.5),
+    "amnesia": (0.3, 0.2, 0.8),
 }
 """The probability that a run has the fault, and its least and greatest strength."""
 
@@ -114,7 +124,7 @@ class Mischief:
         kinds: dict[str, Callable[[Random], None]] = {
             "cut": self._cut, "crash": self._crash, "duel": self._duel, "pause": self._pause, "sleep": self._sleep,
             "stall": self._stall, "full": self._full, "wipe": self._wipe, "sync": self._fail_sync,
-            "lie": self._lie, "stop": self._stop,
+            "lie": self._lie, "stop": self._stop, "register": self._trouble_register, "amnesia": self._lose_register,
         }  # fmt: skip
         for name, happen in kinds.items():
             rate = getattr(self._world.faults, name)
@@ -146,6 +156,7 @@ class Mischief:
         fill its log with what will never be committed); in one direction or both."""
         world, node = self._world, self._any(random).id
         replicas = [other for other in world.processes if other != node]
+        replicas += [REGISTRAR] if world.registrar is not None else []
         others = random.choice((replicas, replicas, [*replicas, *world.clients], [random.choice(replicas)]))
         inward, outward = random.choice(((True, False), (False, True), (True, True)))
         pairs = [(other, node) for other in others if inward] + [(node, other) for other in others if outward]
@@ -226,6 +237,35 @@ class Mischief:
         if process.up and not process.clock.paused:
             self._world.stop(process)
             self._later(1.5 + seconds, lambda: self._world.start(process))
+
+    # The register of views
+
+    def _trouble_register(self, random: Random) -> None:
+        registrar, paused, keep, seconds = (
+            self._world.registrar,
+            random.random() < 0.4,
+            random.random() < 0.5,
+            random.random(),
+        )
+        if registrar is None or not registrar.up or registrar.clock.paused:
+            return
+        if paused:
+            self._world.note(f"the register is paused for {seconds:.3f} s")
+            registrar.clock.pause()
+            self._later(seconds, registrar.clock.resume)
+        else:
+            self._world.note("the register dies")
+            self._world.tally["register crashes"] += 1
+            registrar.kill(keep)
+            self._later(seconds, self._world.start_register)
+
+    def _lose_register(self, random: Random) -> None:
+        registrar, seconds = self._world.registrar, random.uniform(0.01, 0.5)
+        if registrar is not None and registrar.up and self._world.all_remember():
+            self._world.note("the disk of the register is lost")
+            self._world.tally["registers lost"] += 1
+            registrar.lose()
+            self._later(seconds, self._world.start_register)
 
     # Disks
 

@@ -8,7 +8,7 @@ from toystore.consensus.node import Limits, NodeConfig
 from toystore.replication.replicator import Pace
 
 
-def drawn_config(random: Random) -> NodeConfig:
+def drawn_config(random: Random, election: str) -> NodeConfig:
     limits = Limits(
         append_entries=random.choice((2, 8, 64)),
         append_bytes=random.choice((500, 4_000, 100_000)),
@@ -18,7 +18,7 @@ def drawn_config(random: Random) -> NodeConfig:
     )
     return NodeConfig(
         "", (), election_ticks=random.choice(((8, 12), (12, 24), (15, 30))), heartbeat_ticks=3, resend_ticks=8,
-        hand_over_ticks=random.choice((None, None, 60)), limits=limits,
+        hand_over_ticks=random.choice((None, None, 60)), limits=limits, election=election, suspect_ticks=30,
     )  # fmt: skip
 
 

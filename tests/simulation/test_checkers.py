@@ -13,10 +13,12 @@ from tests.simulation.checkers import (
     LogMatching,
     OneLeaderATerm,
     Orders,
+    Views,
     Violation,
     check_stock,
 )
 from toystore.consensus.messages import Entry, Kind
+from toystore.consensus.views import View
 from toystore.model import Line, Order, OrderLine, OrderStatus, PlaceOrder, Product, Side
 
 
@@ -35,6 +37,60 @@ class TestOneLeaderATerm:
         checker.leads(2, "a")
         with pytest.raises(Violation, match="two leaders"):
             checker.leads(2, "b")
+
+
+class TestViews:
+    FIRST = View("R", 0, 1, 1, "c", {"a": "ua", "b": "ub", "c": "uc"})
+    SECOND = View("R", 0, 2, 2, "b", {"a": "ua", "b": "ub"})
+    DISKS = {"a": "ua", "b": "ub", "c": "uc"}
+
+    def history(self) -> Views:
+        checker = Views()
+        checker.stored(self.FIRST)
+        checker.held("a", self.FIRST)
+        checker.leads("c", 1)
+        checker.committed(1, self.DISKS, ["a", "b", "c"])
+        checker.stored(self.SECOND)
+        checker.held("a", self.SECOND)
+        checker.leads("b", 2)
+        checker.committed(2, self.DISKS, ["a", "b"])
+        return checker
+
+    def test_good(self) -> None:
+        checker = self.history()
+        checker.committed(3, {**self.DISKS, "a": "another"}, ["b"])
+        checker.forgot("a")
+        checker.held("a", self.FIRST)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            FIRST,
+            evolve(SECOND, leader="a"),
+            evolve(SECOND, version=3, leader="a"),
+            evolve(SECOND, version=3, epoch=3, leader="c"),
+            evolve(SECOND, version=1, epoch=3),
+        ],
+    )
+    def test_a_view_that_can_not_be_stored(self, bad: View) -> None:
+        with pytest.raises(Violation):
+            self.history().stored(bad)
+
+    def test_one_that_was_never_stored_or_was_left_behind(self) -> None:
+        with pytest.raises(Violation, match="never stored"):
+            self.history().held("c", evolve(self.SECOND, version=3))
+        with pytest.raises(Violation, match="goes back"):
+            self.history().held("a", self.FIRST)
+
+    @pytest.mark.parametrize(("node", "epoch"), [("a", 2), ("b", 1), ("b", 3)])
+    def test_who_leads_without_being_named(self, node: str, epoch: int) -> None:
+        with pytest.raises(Violation, match="belongs to"):
+            self.history().leads(node, epoch)
+
+    @pytest.mark.parametrize(("disks", "holders"), [(DISKS, ["b", "c"]), ({"a": "x", "b": "y", "c": "uc"}, ["c"])])
+    def test_a_commit_that_someone_in_sync_lacks(self, disks: dict[str, str], holders: list[str]) -> None:
+        with pytest.raises(Violation, match="in sync"):
+            self.history().committed(3, disks, holders)
 
 
 class TestLogMatching:

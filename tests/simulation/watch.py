@@ -41,9 +41,11 @@ class WatchedStorage(MemoryStorage):
         if entries:
             self._world.saving(self._process, entries)
         saved = super().save(hard_state, entries)
-        return saved if hard_state is None else saved.addCallback(self._voted)
+        return saved if hard_state is None else saved.addCallback(self._voted, hard_state)
 
-    def _voted(self, _: None) -> None:
+    def _voted(self, _: None, hard_state: HardState) -> None:
+        if hard_state.view is not None:
+            self._world.check(self._world.views.held, self._process.id, hard_state.view)
         self._world.mischief.voted(self._process)
 
     def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:

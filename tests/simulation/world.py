@@ -25,6 +25,7 @@ from tests.simulation.checkers import (
     LogMatching,
     OneLeaderATerm,
     Orders,
+    Views,
     Violation,
     check_stock,
 )
@@ -42,7 +43,8 @@ from tests.simulation.watch import (
     named_on_disk,
     renames,
 )
-from toystore.consensus.messages import Entry, Message
+from toystore.consensus.messages import Ask, Entry, Message
+from toystore.consensus.views import View
 from toystore.model import CatalogRow, LoadCatalog, Request
 from toystore.storage.interface import Applied, SpoolInfo
 from toystore.storage.memory import MemoryStorage, Work
@@ -61,20 +63,26 @@ class Failed(AssertionError):
 
 
 class World(Cluster):
-    def __init__(self, seed: int, without: tuple[str, ...] = (), trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        without: tuple[str, ...] = (),
+        trace: Callable[[str], None] | None = None,
+        election: str = "raft",
+    ) -> None:
         self.seed = seed
-        self._without, self._trace = without, trace
+        self._without, self._trace, self._election = without, trace, election
         self._hash = hashlib.sha256()
         self.tally: Counter[str] = Counter()
         random = self._stream("shape")
-        self.faults = Faults.drawn(self._stream, without)
+        self.faults = Faults.drawn(self._stream, (*without, "lie") if election == "appointed" else without)
         faults = self.faults
         self.links = Links(self._stream, faults.loss, faults.repeat, faults.late, random.uniform(0.05, 0.5))
         voters = random.choice((3, 3, 5))
         super().__init__(
             voters,
             random.randint(0, 2),
-            config=drawn_config(random),
+            config=drawn_config(random, election),
             pace=drawn_pace(random),
             fate=self.links.fate,
             streams=self._stream,
@@ -85,6 +93,12 @@ class World(Cluster):
         self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
         self._committed, self._durable = CommittedForEver(), Durable(voters)
         self._digests, self.reads, self.orders = EqualDigests(), FreshReads(), Orders()
+        self.views = Views()
+        self._asked: tuple[int, int] = (0, 0)
+        """The highest version of which any leader has asked for a change, with the generation."""
+        if self.registrar is not None:
+            self.registrar.latency = self._register_latency()
+            self.network.fate = self._overheard
         self._seen: dict[str, tuple[bool, int, int]] = {}
         self.violation: str = ""
         self.failing_disk: Process | None = None
@@ -110,13 +124,31 @@ class World(Cluster):
 
         return latency
 
+    def _register_latency(self) -> Callable[[], float]:
+        usual, slow = (self._stream(f"disk/register/{kind}") for kind in ("usual", "slow"))
+
+        def latency() -> float:
+            seconds = usual.uniform(0.0005, 0.003)
+            if slow.random() < self.faults.slow_disk and not self.links.calm:
+                seconds += slow.uniform(0.005, 0.3)
+            return seconds
+
+        return latency
+
+    def _overheard(self, message: Message) -> list[float]:
+        if isinstance(message, Ask) and self.views.present is not None:
+            self._asked = max(self._asked, (self.views.present.generation, message.version))
+        return self.links.fate(message)
+
     # The trace
 
     def show_messages(self, show: Callable[[str], None]) -> None:
         """Each message as it is sent, and how long its copies take; not part of the trace that is compared."""
 
+        carry = self.network.fate
+
         def fate(message: Message) -> list[float]:
-            delays = self.links.fate(message)
+            delays = carry(message)
             way = ", ".join(f"{delay:.4f} s" for delay in delays) or "lost"
             show(f"{self.timeline.now:10.6f}     {message} ({way})")
             return delays
@@ -176,6 +208,8 @@ class World(Cluster):
         self.tally["elections"] += 1
         self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
         self.check(self._leaders.leads, term, process.id)
+        if self.registrar is not None:
+            self.check(self.views.leads, process.id, term)
         terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
         self.check(self._committed.leads, process.id, term, log.base_index, terms)
 
@@ -185,13 +219,17 @@ class World(Cluster):
             self.tally["commits"] += 1
             self.tally["renames"] += renames(process, index)
             holders = [voter.id for voter in self.voters if holds_on_disk(voter, index, term) or self._has_forgotten(voter)]
-            self.check(self._durable.committed, index, holders)
+            if self.registrar is None:
+                self.check(self._durable.committed, index, holders)
+            else:
+                disks = {voter.id: voter.disk.uuid for voter in self.voters}
+                self.check(self.views.committed, index, disks, holders)
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
 
     def _has_forgotten(self, process: Process) -> bool:
         """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
         uuid = self.forgetful.get(process.id)
-        if uuid is not None and uuid != process.disk.uuid and named_on_disk(process):
+        if uuid is not None and uuid != process.disk.uuid and self.counts(process):
             del self.forgetful[process.id]
             uuid = None
         return uuid is not None
@@ -267,7 +305,44 @@ class World(Cluster):
 
     def may_forget(self, process: Process) -> bool:
         """See `faults`: what a disk may forget."""
-        return self.failing_disk is None and all(map(named_on_disk, self.voters))
+        return self.failing_disk is None and all(map(self.counts, self.voters)) and not self._change_under_way()
+
+    def counts(self, process: Process) -> bool:
+        """Is its disk one that all know to have everything?"""
+        if self.registrar is None:
+            return named_on_disk(process)
+        view = self.views.present
+        return view is not None and view.in_sync.get(process.id) == process.disk.uuid
+
+    def _change_under_way(self) -> bool:
+        """A leader may have asked for a change of the present view, or the register does not have it any more."""
+        if self.registrar is None or self.views.present is None:
+            return False
+        return self._asked >= self.views.present.place or self.registrar.store.view != self.views.present
+
+    def all_remember(self) -> bool:
+        """Everyone has the latest view on disk, and none is on its way."""
+        known = all(voter.up and voter.disk.hard_state.view == self.views.present for voter in self.voters)
+        return known and all(map(self.may_forget, self.voters)) and self.registrar_rests()
+
+    def registrar_rests(self) -> bool:
+        return self.registrar is not None and not self.registrar.writing
+
+    def stored(self, view: View) -> None:
+        before = self.views.present
+        self.note(f"the register stores {view}")
+        self.tally["views"] += 1
+        if before is not None:
+            self.tally["joins"] += len(view.in_sync.keys() - before.in_sync.keys())
+            self.tally["drops"] += len(before.in_sync.keys() - view.in_sync.keys())
+        self.check(self.views.stored, view)
+        if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
+            self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `faults`
+            self.failing_disk = None
+
+    def start_register(self) -> None:
+        if self.registrar is not None and not self.registrar.up:
+            self.registrar.boot()
 
     def all_is_well(self) -> bool:
         leader = self.leader()
@@ -325,9 +400,10 @@ class World(Cluster):
 
     def _failed(self, what: str) -> Failed:
         without = "".join(f" --without {name}" for name in self._without)
+        election = f" --election {self._election}" if self._election != "raft" else ""
         return Failed(
             f"seed {self.seed}, at {self.timeline.now:.6f} s: {what}\n"
-            f"To repeat it: python -m tests.simulation {self.seed} --trace{without}"
+            f"To repeat it: python -m tests.simulation {self.seed} --trace{without}{election}"
         )
 
     def _heal(self) -> None:
@@ -341,6 +417,9 @@ class World(Cluster):
             else:
                 process.clock.resume()
                 process.release()
+        if self.registrar is not None:
+            self.start_register()
+            self.registrar.clock.resume()
         for client in self.clients.values():
             client.close_shop()
 

@@ -20,6 +20,7 @@ from tests.support.services import FakeCatalogService, FakeLedger, FakeOrderServ
 from toystore.frontend.balance import Balance, Policy
 from toystore.frontend.cache import Cache
 from toystore.frontend.leader import LeaderClient
+from toystore.frontend.lookups import Lookups
 from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.model import CatalogRow, Line
@@ -32,6 +33,14 @@ def advance(clock: Clock, seconds: float) -> None:
     while calls := [call.getTime() for call in clock.getDelayedCalls() if call.getTime() <= end]:
         clock.advance(max(0.0, min(calls) - clock.seconds()))
     clock.advance(max(0.0, end - clock.seconds()))
+
+
+def result(asked: Deferred[Any]) -> Any:
+    """What has come, an exception too."""
+    found: list[Any] = []
+    asked.addCallbacks(found.append, lambda failure: found.append(failure.value))
+    assert found, "nothing has come yet"
+    return found[0]
 
 
 class Front:
@@ -56,9 +65,8 @@ class Front:
         self.feed = Subscription(self.catalogs, self.cache, self.clock, Random(2))
         self.balance = Balance([catalog.node for catalog in self.catalogs], policy)
         replicas = {f"order-{i}": OrderReplica(i, f"10.0.0.1:{9000 + i}") for i in (1, 2, 3)}
-        self.store = Storefront(
-            self.leader, self.catalogs, self.cache, self.feed, self.balance, self.clock, replicas=replicas
-        )
+        lookups = Lookups(self.leader, self.catalogs, self.cache, self.feed, self.balance, self.clock)
+        self.store = Storefront(self.leader, lookups, self.cache, self.feed, self.balance, self.clock, replicas=replicas)
         self._ids = count(1)
         self.store.start()
 
@@ -69,7 +77,7 @@ class Front:
         return ensureDeferred(self.store.place("buy", [Line(name, quantity)], key, self.new_id()))
 
     def look_up(self, name: str = "Fox", **options: Any) -> Deferred[Any]:
-        return ensureDeferred(self.store.product(name, **options))
+        return ensureDeferred(self.store.lookups.product(name, **options))
 
     def pass_time(self, seconds: float, beats: bool = True) -> None:
         """In steps of half a second, with the heartbeats that a feed has."""

@@ -61,7 +61,7 @@ class FakeReplica:
         for position, waiter in self._waiting:
             if position <= self.position() and not waiter.called:
                 waiter.callback(None)
-        return [Answer(one.index, one.term, one.outcome) for one in batch if one.outcome is not None]
+        return [Answer(one.index, one.term, one.outcome, self.generation) for one in batch if one.outcome is not None]
 
     def install_snapshot(self) -> None:
         """What followers are told after one."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet.defer import Deferred
-
+from toystore.encoding import to_json
 from toystore.web.agent import make_agent
-from toystore.web.client import Calls
+from toystore.web.client import Calls, let_go
 from toystore.web.interface import Broken, Unreachable
-
-T = TypeVar("T")
 
 
 class Unanswered(OSError):
@@ -28,30 +25,34 @@ class Asker:
 
     async def fetch(self, url: str, path: str, timeout: float | None = None) -> tuple[int, bytes]:
         """The status and the body of GET `url` + `path`. Raises Unanswered."""
-        patience = self._timeout if timeout is None else timeout
+        return await self._exchange(url, path, self._timeout if timeout is None else timeout, None)
+
+    async def _exchange(self, url: str, path: str, patience: float, body: bytes | None) -> tuple[int, bytes]:
+        calls = Calls(url, self._agent, self._reactor, patience)
         began = self._reactor.seconds()
         try:
-            reached = await _let_go(Calls(url, self._agent, self._reactor, patience).get(path))
+            reached = await let_go(calls.get(path) if body is None else calls.post(path, body))
         except (Unreachable, Broken) as error:
             waited = self._reactor.seconds() - began
             reason = f"no answer within {patience:g} s" if waited >= patience else _in_short(error)
             raise Unanswered(f"{url}{path}: {reason}") from error
         return reached.status, reached.body
 
+    async def post(self, url: str, path: str, value: Any) -> tuple[int, Any]:
+        """POST `value` as JSON: the status and the decoded body of the answer, None where it is no JSON. Raises
+        Unanswered."""
+        return await self._json(url, path, self._timeout, to_json(value))
+
     async def get(self, url: str, path: str, timeout: float | None = None) -> tuple[int, Any]:
         """The status and the decoded JSON body of the same, None where it is no JSON. Raises Unanswered."""
-        status, body = await self.fetch(url, path, timeout)
+        return await self._json(url, path, self._timeout if timeout is None else timeout, None)
+
+    async def _json(self, url: str, path: str, patience: float, body: bytes | None) -> tuple[int, Any]:
+        status, answer = await self._exchange(url, path, patience, body)
         try:
-            return status, json.loads(body)
+            return status, json.loads(answer)
         except ValueError:
             return status, None
-
-
-def _let_go(exchange: Deferred[T]) -> Deferred[T]:
-    """`exchange`, except that cancelling it is CancelledError and no failure of the exchange, which is left alone."""
-    waiting: Deferred[T] = Deferred()
-    exchange.addCallbacks(waiting.callback, waiting.errback)
-    return waiting
 
 
 def _in_short(error: Exception) -> str:

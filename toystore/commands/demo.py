@@ -39,8 +39,10 @@ from toystore.commands.status import (
     status_table,
 )
 from toystore.commands.up import Up, Wishes, public_addresses
+from toystore.ops.catalog_csv import read_catalog
+from toystore.shop.crowd import Crowd
 from toystore.shop.dialects import DIALECTS
-from toystore.shop.shopper import Crowd, Habits
+from toystore.shop.shopper import Habits
 
 CLIENTS = 5
 GENTLE = Habits(iterations=None, probability=0.5, quantity=(1, 2), pause=0.1)
@@ -115,9 +117,12 @@ def this_command() -> str:
     return f"PYTHONPATH={shlex.quote(str(checkout))} {shlex.quote(sys.executable)} -m toystore"
 
 
-def introduction(place: Place, leader: str, product: str = "Fox") -> str:
-    """Where everything is, and what to try, such as an order for the product."""
+def introduction(place: Place, leader: str) -> str:
+    """Where everything is, and what to try, such as an order for the first product of the catalog."""
     addresses = public_addresses(place.config)
+    cluster = place.config.cluster
+    rows = read_catalog(cluster.catalog_csv, cluster.currency) if cluster.catalog_csv else ()
+    product = rows[0].name if rows else "Fox"
     lines = [f"{dialect:<7} {url}" for dialect, urls in addresses.items() for url in urls]
     lines.append(f"data    {place.data_dir}")
     if "v1" in addresses:
@@ -145,7 +150,7 @@ async def demonstrate(reactor: Any, place: Place, dialect: str, seconds: float |
         crowd = await gather_crowd(reactor, Trip(urls[0], dialect, (), CLIENTS, 1, GENTLE))
         watch = Watch(reactor, place, up, crowd)
         first = await watch.look()
-        intro = introduction(place, first["leader"] or place.config.orders[-1].name, DIALECTS[dialect].known[0])
+        intro = introduction(place, first["leader"] or place.config.orders[-1].name)
         shopping = Deferred.fromCoroutine(crowd.shop(GENTLE))
         say = watch.happened if sys.stdout.isatty() else click.echo
         try:

@@ -105,11 +105,10 @@ async def exported(asker: Asker, node: Node, name: str, currency: str) -> AsyncI
         yield format_.whole(await _all(asker, node, "products", Product), currency)
     elif isinstance(format_, ChangeFormat):
         products = await _all(asker, node, "products", Product)
-        changes, orders = (
-            await _all(asker, node, "changes", CatalogChange),
-            await _all(asker, node, "orders", Order),
-        )
-        yield format_.whole(format_.merged(changes, orders, {product.name: product.number for product in products}))
+        changes = await _all(asker, node, "changes", CatalogChange)
+        orders = await _all(asker, node, "orders", Order)
+        numbers = {product.name: product.number for product in products}
+        yield format_.whole(format_.merged(changes, orders, numbers, currency))
     else:
         yield format_.head
         first = True

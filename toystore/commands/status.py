@@ -17,7 +17,7 @@ from toystore.commands.place import Place, cluster_options
 from toystore.ops.config import Config
 from toystore.supervisor.control import NoSupervisor, request
 from toystore.supervisor.launch import Node, nodes_of
-from toystore.supervisor.together import together
+from toystore.together import together
 
 FORMAT = 1
 PATIENCE = 1.0

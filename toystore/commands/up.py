@@ -61,12 +61,13 @@ class Up:
         self._place = place
         self._without = wishes.without
         self._ready = False
+        bootstrap = _founders(place, wishes.without)
         self._lock = _take_lock(place.data_dir)
         self.supervised = Supervised(
             reactor,
             nodes,
             place.data_dir,
-            wishes.command or twistd_command(place.config_file, place.data_dir),
+            wishes.command or twistd_command(place.config_file, place.data_dir, bootstrap),
             Asker(reactor, HEALTH_SECONDS).get,
             say,
             prefixes,
@@ -106,6 +107,14 @@ class Up:
             }
             return {"text": f"{len(nodes)} nodes", "pid": os.getpid(), "ready": self._ready, "nodes": nodes}
         return {"text": await self.supervised.carry_out(str(message.get("do")), str(message.get("node")))}
+
+
+def _founders(place: Place, without: Sequence[str]) -> list[str]:
+    """The order replicas that begin a cluster whose data directory this command makes; none where it is there already,
+    for a replica that is left out may have a ledger then."""
+    if any((place.data_dir / node.name).exists() for node in place.config.nodes):
+        return []
+    return [order.name for order in place.config.orders if order.name not in without]
 
 
 def _take_lock(data_dir: Path) -> Any:

@@ -16,7 +16,7 @@ from toystore.commands.export import first_alive, pages, replicas_to_ask
 from toystore.commands.loop import NO, UNSURE, YES, run
 from toystore.commands.place import Place, cluster_options
 from toystore.supervisor.launch import Node
-from toystore.supervisor.together import together
+from toystore.together import together
 
 TRIES = 6
 PAUSE = 0.5
@@ -193,7 +193,8 @@ async def _projections(asker: Asker, node: Node) -> list[Any]:
     return list(body["projections"]) if status == 200 else []
 
 
-async def verify(reactor: Any, place: Place) -> int:
+async def examine(reactor: Any, place: Place) -> tuple[Findings, int]:
+    """Everything that can be compared, and the exit code for it."""
     replicas = replicas_to_ask(place, None)
     asker = Asker(reactor, HASH_SECONDS)
     verifier = Verifier(reactor, asker, replicas)
@@ -208,7 +209,11 @@ async def verify(reactor: Any, place: Place) -> int:
         orders = [node for node in replicas if node.role == "order"]
         await compare_projections(reactor, asker, orders, findings)
     enough = min(2, len(replicas))
-    code = findings.exit_code(len(digests.values) >= enough and len(hashes.values) >= enough)
+    return findings, findings.exit_code(len(digests.values) >= enough and len(hashes.values) >= enough)
+
+
+async def verify(reactor: Any, place: Place) -> int:
+    findings, code = await examine(reactor, place)
     for label, sentences in (
         ("same", findings.equal),
         ("UNKNOWN", findings.unknown),

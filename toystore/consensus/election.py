@@ -1,18 +1,96 @@
-"""How a leader comes to be: by the votes of a majority (Raft 5.2, 5.4.1), with pre-vote (thesis 9.6)."""
+"""How a leader comes to be: by the votes of a majority (Raft 5.2, 5.4.1), with pre-vote (thesis 9.6).
+
+What differs between this and the appointed election (appointed.py) is behind two interfaces: `Election`, a node's part
+in the choice of a leader, and `Office`, what a leader does because of the way it was chosen.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
-from toystore.consensus.messages import NodeId, PreVote, Vote, VoteReply
-from toystore.consensus.quorum import Majority
+from toystore.consensus.messages import Message, NodeId, PreVote, TimeoutNow, Vote, VoteReply
+from toystore.consensus.progress import Progress
+from toystore.consensus.quorum import Majority, Rule
 
 if TYPE_CHECKING:
+    from toystore.consensus.leadership import Leadership
     from toystore.consensus.node import Node
+
+
+class Office(Protocol):
+    """One term of office."""
+
+    @property
+    def rule(self) -> Rule:
+        """How many, of those that are counted, are enough."""
+
+    def counted(self, peer: NodeId, progress: Progress) -> bool:
+        """Is its storage one whose word counts?"""
+
+    def tick(self) -> None: ...
+
+    def welcome(self, peer: NodeId, progress: Progress) -> None:
+        """It has answered: is its storage to count from now on?"""
+
+    def hand_to(self, target: NodeId, leaving: bool) -> None:
+        """It has everything, and is to lead; `leaving`: this node is about to end."""
+
+
+class Election(Protocol):
+    def restart_timer(self) -> None:
+        """A leader was heard of."""
+
+    def tick(self) -> None:
+        """At a node that does not lead."""
+
+    def step(self, message: Message) -> None:
+        """A message about elections."""
+
+    def candidacy_saved(self) -> None:
+        """What makes this node a candidate is on disk."""
+
+    def office(self, leadership: Leadership) -> Office: ...
+
+    def founding(self) -> Mapping[NodeId, str]:
+        """The first members, at the first leader of an empty log: storage uuids by node."""
+
+    @property
+    def generation(self) -> int:
+        """That of the ledger which this node may lead."""
+
+    @property
+    def named(self) -> bool:
+        """Does the storage of this node count?"""
+
+
+class RaftOffice:
+    """Led by votes: gone without contact to a majority; storages are named by entries of the log."""
+
+    def __init__(self, node: Node, leadership: Leadership, rule: Majority) -> None:
+        self._node, self._leadership, self.rule = node, leadership, rule
+
+    def counted(self, peer: NodeId, progress: Progress) -> bool:
+        """Its storage is the one that the log names, and it holds the entry that does."""
+        member = self._node.members.get(peer)
+        return member is not None and member.uuid == progress.uuid and progress.match >= member.index
+
+    def tick(self) -> None:
+        """Check-quorum (thesis 6.2)."""
+        if self._node.now - self._leadership.last_quorum() >= self._node.config.election_ticks[0]:
+            self._node.step_down("no contact with a quorum")
+
+    def welcome(self, peer: NodeId, progress: Progress) -> None:
+        self._leadership.maybe_name(peer, progress)
+
+    def hand_to(self, target: NodeId, leaving: bool) -> None:
+        self._node.send(TimeoutNow(self._node.id, target, self._leadership.term))
 
 
 class RaftElection:
     """One node's part in elections: as a voter, and as a candidate."""
+
+    generation = 0
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -70,10 +148,21 @@ class RaftElection:
     def _begin(self, transfer: bool) -> None:
         self._granted, self._refused, self._transfer = {}, set(), transfer
 
-    def own_vote_saved(self) -> None:
+    def candidacy_saved(self) -> None:
+        """My own vote is on disk."""
         self._grant(self._node.id, self._node.uuid)
 
-    def on_reply(self, reply: VoteReply) -> None:
+    def step(self, message: Message) -> None:
+        match message:
+            case PreVote():
+                self._on_request(message)
+            case VoteReply():
+                self._on_reply(message)
+            case TimeoutNow() if self._node.may_campaign:
+                self.restart_timer()
+                self.campaign(transfer=True)
+
+    def _on_reply(self, reply: VoteReply) -> None:
         node = self._node
         if reply.pre != (node.role is node.role.PRE_CANDIDATE) or not node.campaigning:
             return
@@ -94,11 +183,26 @@ class RaftElection:
         if node.role is node.role.PRE_CANDIDATE:
             self.campaign(transfer=False)
         else:
-            node.become_leader(dict(self._granted) if node.log.empty else None)
+            node.become_leader()
+
+    # As a leader
+
+    def office(self, leadership: Leadership) -> RaftOffice:
+        return RaftOffice(self._node, leadership, self.rule)
+
+    def founding(self) -> Mapping[NodeId, str]:
+        """Those whose votes founded the cluster."""
+        return dict(self._granted)
+
+    @property
+    def named(self) -> bool:
+        """Is this storage the one that the log names?"""
+        member = self._node.members.get(self._node.id)
+        return member is not None and member.uuid == self._node.uuid
 
     # As a voter
 
-    def on_request(self, request: PreVote) -> None:
+    def _on_request(self, request: PreVote) -> None:
         """A PreVote or a Vote. Whoever hears a leader ignores candidates, unless that leader sent them (thesis 4.2.3)."""
         node = self._node
         pre = not isinstance(request, Vote)

@@ -26,7 +26,9 @@ class Following:
         self._follow(message)
         if self._has_forgotten(message):
             return
-        if isinstance(message, Append):
+        if message.generation != self._node.generation:
+            self._answer_outdated(message)
+        elif isinstance(message, Append):
             self._on_append(message)
         else:
             self._on_heartbeat(message)
@@ -40,9 +42,11 @@ class Following:
         if self._node.role is not self._node.idle_role or self._node.leader != message.sender:
             self._node.become_follower(message.term, message.sender)
         self.heard = self._node.now
+        self._node.election.restart_timer()
+        if message.generation != self._node.generation:
+            return  # What is applied here is of another history, however lately its leader was confirmed.
         confirmed_at = self._node.now - message.quorum_age
         self.confirmed_at = max(confirmed_at, confirmed_at if self.confirmed_at is None else self.confirmed_at)
-        self._node.election.restart_timer()
 
     def _has_forgotten(self, message: Append | Heartbeat) -> bool:
         """The leader holds an acknowledgement of this very storage for more than is here."""
@@ -50,6 +54,13 @@ class Following:
         if message.acked_uuid == node.uuid and message.acked > node.log.last_index:
             node.has_forgotten()
         return node.forgot
+
+    def _answer_outdated(self, message: Append | Heartbeat) -> None:
+        """This state is of an older generation: it takes no entries, and waits for a whole new state."""
+        if isinstance(message, Append):
+            self._answer_append(message, match=message.prev_index, rejected=True)
+        else:
+            self._answer_heartbeat(message, message.seq)
 
     def answer_stale(self, message: Append | Heartbeat) -> None:
         """Tell a leader of an older term that there is a newer one."""
@@ -76,7 +87,7 @@ class Following:
         node.reply(
             AppendReply(
                 node.id, message.sender, node.hard_state.term, node.uuid, message.seq, match, node.log.applied,
-                rejected, index, term,
+                rejected, index, term, node.generation,
             )
         )  # fmt: skip
 
@@ -99,7 +110,8 @@ class Following:
     def _answer_heartbeat(self, message: Append | Heartbeat, seq: int) -> None:
         """It reveals no entries, so that it need not wait for a slow write of some; only for one of the term."""
         node = self._node
-        reply = HeartbeatReply(node.id, message.sender, node.hard_state.term, node.uuid, seq, node.log.applied)
+        term, applied = node.hard_state.term, node.log.applied
+        reply = HeartbeatReply(node.id, message.sender, term, node.uuid, seq, applied, node.generation)
         if node.term_saved:
             node.send(reply)
         else:

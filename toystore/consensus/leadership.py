@@ -1,7 +1,7 @@
 """What a node does while it leads, and what it knows only then; gone when the term of office ends.
 
-Contacts, reads and commits count only those voters whose storage is the one that the log names (`counted`): a disk that
-forgot is fed like a learner until an entry that names it anew has been committed by the others and has reached it.
+Contacts, reads and commits count only those voters whose storage is known to be the right one (`Office.counted`): a disk
+that forgot is fed like a learner until it has been named anew.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from toystore.consensus.messages import (
     HeartbeatReply,
     Kind,
     NodeId,
-    TimeoutNow,
 )
 from toystore.consensus.progress import Flow, Progress
-from toystore.consensus.quorum import Rule
 
 if TYPE_CHECKING:
     from toystore.consensus.node import Node
@@ -40,10 +38,10 @@ class _Round:
 
 
 class Leadership:
-    def __init__(self, node: Node, rule: Rule) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
         self._log = node.log
-        self._rule = rule
+        self._office = node.election.office(self)
         self._limits = node.config.limits
         self.term = node.hard_state.term
         self._since = node.now
@@ -59,13 +57,13 @@ class Leadership:
         self._first_of_term = last + 1
         self.transferee: NodeId | None = None
         self._transfer_until = 0
+        self._leaving = False
 
     # Who counts
 
     def counted(self, peer: NodeId) -> bool:
-        """Is its storage the one that the log names, and does it hold the entry that does?"""
-        member, progress = self._node.members.get(peer), self.peers[peer]
-        return member is not None and member.uuid == progress.uuid and progress.match >= member.index
+        """Does what it says count?"""
+        return self._office.counted(peer, self.peers[peer])
 
     def _voters(self) -> list[tuple[NodeId, Progress]]:
         return [(peer, self.peers[peer]) for peer in self._node.config.other_voters if self.counted(peer)]
@@ -74,7 +72,7 @@ class Leadership:
         """The tick at which enough voters had last confirmed this leader."""
         contacts = {peer: progress.now for peer, progress in self._voters()}
         contacts[self._node.id] = self._node.now
-        return max(self._since, self._rule.reached(contacts))
+        return max(self._since, self._office.rule.reached(contacts))
 
     @property
     def serves(self) -> bool:
@@ -83,11 +81,13 @@ class Leadership:
 
     # Proposing
 
-    def open_term(self, founding: dict[NodeId, str] | None) -> None:
-        """The first entries: the members, where this is the first leader ever, and a no-op (Raft 8)."""
-        entries = []
-        if founding is not None:
-            entries.append((Kind.MEMBERS, encode_members(self._node.config.election, founding)))
+    def open_term(self) -> None:
+        """The first entries: the members, where this is the first leader ever or of a generation, and a no-op (Raft 8)."""
+        node, entries = self._node, []
+        if node.log.empty or node.election.generation > node.generation:
+            node.generation = node.election.generation
+            uuids = node.election.founding()
+            entries.append((Kind.MEMBERS, encode_members(node.config.election, uuids, node.generation)))
         entries.append((Kind.NOOP, b""))
         self._append(entries)
 
@@ -133,7 +133,7 @@ class Leadership:
         )
         message = Append(
             self._node.id, peer, self.term, self._next_seq(), previous, term, self._log.commit, entries,
-            progress.match, progress.uuid, self._quorum_age(),
+            progress.match, progress.uuid, self._quorum_age(), self._node.generation,
         )  # fmt: skip
         progress.told = min(self._log.commit, previous + len(entries))
         progress.sending(previous + len(entries), self._node.now)
@@ -153,15 +153,18 @@ class Leadership:
         commit = progress.told = min(self._log.commit, progress.match)
         progress.sent = self._node.now
         self._node.send(
-            Heartbeat(self._node.id, peer, self.term, seq, commit, progress.match, progress.uuid, self._quorum_age())
-        )
+            Heartbeat(
+                self._node.id, peer, self.term, seq, commit, progress.match, progress.uuid, self._quorum_age(),
+                self._node.generation,
+            )
+        )  # fmt: skip
 
     # Ticks
 
     def tick(self) -> None:
         now, config = self._node.now, self._node.config
-        if now - self.last_quorum() >= config.election_ticks[0]:
-            self._node.step_down("no contact with a quorum")
+        self._office.tick()
+        if self._node.leadership is not self:
             return
         if self.transferee is not None and now >= self._transfer_until:
             self.peers[self.transferee].healthy_since = None  # It did not take over: not so soon again.
@@ -211,22 +214,24 @@ class Leadership:
             if reply.seq <= progress.seq:
                 return None
             progress.forget(reply.uuid, self._log.last_index + 1, self._node.now)
-        progress.now = self._node.now
+        progress.now, progress.gone = self._node.now, False
         progress.seq = max(progress.seq, reply.seq)
-        progress.applied = reply.applied
+        progress.applied, progress.generation = reply.applied, reply.generation
         return progress
 
     def on_append_reply(self, reply: AppendReply) -> None:
         progress = self._heard(reply)
         if progress is None:
             return
-        if reply.rejected:
+        if reply.generation != self._node.generation:
+            self._replace_state(reply.sender, progress)
+        elif reply.rejected:
             self._back_off(progress, reply)
         elif reply.match <= self._log.last_index and progress.accept(reply.match, self._node.now):
             self.maybe_commit()
         self._go_on(reply.sender, progress)
         if reply.sender == self.transferee and progress.match == self._log.last_index:
-            self._node.send(TimeoutNow(self._node.id, reply.sender, self.term))
+            self._office.hand_to(reply.sender, self._leaving)
 
     def _back_off(self, progress: Progress, reply: AppendReply) -> None:
         match progress.flow:
@@ -245,20 +250,29 @@ class Leadership:
             agreed = self._log.base_index - 1  # Nothing that is kept can agree: only a snapshot helps.
         progress.probe(agreed + 1)
 
+    def _replace_state(self, peer: NodeId, progress: Progress) -> None:
+        """Its state is of an older generation: no entry fits it, only a whole new state, once this node has one."""
+        if progress.flow is not Flow.SNAPSHOT and self._log.applied >= self._first_of_term:
+            progress.flow = Flow.SNAPSHOT
+            self._node.want_snapshot(peer, 0)
+
     def on_heartbeat_reply(self, reply: HeartbeatReply) -> None:
         progress = self._heard(reply)
         if progress is not None:
+            if reply.generation != self._node.generation:
+                self._replace_state(reply.sender, progress)
             self._go_on(reply.sender, progress)
 
     def _go_on(self, peer: NodeId, progress: Progress) -> None:
         """What any answer may allow."""
-        self._maybe_name(peer, progress)
+        self._office.welcome(peer, progress)
         self._maybe_confirm()
         self._send_append(peer)
 
-    def unreachable(self, peer: NodeId) -> None:
-        """What was in flight to it is lost, as far as the transport knows."""
+    def unreachable(self, peer: NodeId, gone: bool) -> None:
+        """What was in flight to it is lost, as far as the transport knows; `gone`: nobody listens there any more."""
         progress = self.peers[peer]
+        progress.gone = gone
         if progress.flow is Flow.REPLICATE:
             progress.probe(progress.match + 1)
 
@@ -268,7 +282,8 @@ class Leadership:
         if progress.flow is Flow.SNAPSHOT:
             # After a failure it may be anywhere, even up to date: ask from the end, and it says where it is.
             progress.probe((self._log.last_index if index is None else index) + 1)
-            progress.applied = progress.applied if index is None else index
+            if index is not None:
+                progress.applied, progress.generation = index, self._node.generation
 
     # Committing
 
@@ -276,14 +291,19 @@ class Leadership:
         """Only entries of this term commit by counting (Raft 5.4.2)."""
         matches = {peer: progress.match for peer, progress in self._voters()}
         matches[self._node.id] = self._log.saved
-        index = self._rule.reached(matches)
+        index = self._office.rule.reached(matches)
         if index > self._log.commit and self._log.term_at(index) == self.term:
             for entry in self._node.commit_to(index):
                 self._uncommitted -= size_of(entry)
             self.maybe_commit()  # A voter that has just been named may have acknowledged more.
             self._maybe_confirm()
 
-    def _maybe_name(self, peer: NodeId, progress: Progress) -> None:
+    def reconsider(self) -> None:
+        """A write of this node has ended; who counts may have changed with it."""
+        self.maybe_commit()
+        self._maybe_confirm()
+
+    def maybe_name(self, peer: NodeId, progress: Progress) -> None:
         """Name the storage of a voter that the log does not know, once it has all that is committed."""
         if peer not in self._node.config.other_voters or not self.serves or progress.match < self._log.commit:
             return
@@ -306,9 +326,7 @@ class Leadership:
         if not self.serves:
             return
         if self._round is not None:
-            seqs = {peer: progress.seq for peer, progress in self._voters()}
-            seqs[self._node.id] = self._seq
-            if self._rule.reached(seqs) < self._round.seq:
+            if self._answered() < self._round.seq:
                 return
             self._node.confirm_reads(self._round.tokens, self._round.index)
             self._round = None
@@ -317,15 +335,21 @@ class Leadership:
             self._reads = []
             for peer in self._node.config.other_voters:
                 self._heartbeat(peer, self._round.seq)
-            if not self._node.config.other_voters:
+            if self._answered() >= self._round.seq:  # this node is enough
                 self._maybe_confirm()
+
+    def _answered(self) -> int:
+        """The last request of this leader that enough voters have answered."""
+        seqs = {peer: progress.seq for peer, progress in self._voters()}
+        seqs[self._node.id] = self._seq
+        return self._office.rule.reached(seqs)
 
     def waiting_reads(self) -> list[int]:
         return [*self._reads, *(self._round.tokens if self._round else ())]
 
     # Handing over
 
-    def transfer(self, target: NodeId | None = None) -> NodeId | None:
+    def transfer(self, target: NodeId | None = None, leaving: bool = False) -> NodeId | None:
         """Hand leadership to `target`, or to the counted voter that has most (thesis 3.10). Proposals are turned away
         until it has happened or an election timeout has passed. Gives the target, None where there is none."""
         able = {
@@ -337,10 +361,10 @@ class Leadership:
             target = max(able, key=lambda peer: (able[peer].match, self._node.config.rank(peer)), default=None)
         if target is None or target not in able:
             return None
-        self.transferee = target
+        self.transferee, self._leaving = target, leaving
         self._transfer_until = self._node.now + self._node.config.election_ticks[0]
         if able[target].match == self._log.last_index:
-            self._node.send(TimeoutNow(self._node.id, target, self.term))
+            self._office.hand_to(target, leaving)
         else:
             self._send_append(target)
         return target

@@ -126,9 +126,10 @@ class Log:
         del self._entries[:count]
         self.base_index, self.base_term = index, term
 
-    def restore(self, index: int, term: int) -> None:
-        """Start again after a snapshot that ends at `index`. What is committed beyond it will be learned again."""
-        assert index > self.applied, (index, self.applied)
+    def restore(self, index: int, term: int, other: bool = False) -> None:
+        """Start again after a snapshot that ends at `index`. What is committed beyond it will be learned again. `other`: it
+        is of another history, which takes the place of this one."""
+        assert other or index > self.applied, (index, self.applied)
         self._entries.clear()
         self.size = 0
         self.base_index, self.base_term = index, term

@@ -10,6 +10,10 @@ from the one that answered before (design: "a disk that forgot").
 | Append | leader -> follower, learner | AppendReply |
 | Heartbeat | leader -> follower, learner | HeartbeatReply |
 | TimeoutNow | leader -> follower | none (a Vote follows) |
+| Ping | register of views -> voter | Standing |
+| Ask | leader -> register of views | none (a Ping with the view that came of it follows) |
+
+The last two are of the appointed election; the epoch of its views plays the part of the term.
 
 Snapshots travel beside these (replication/snapshots.py); once installed, an AppendReply says so.
 """
@@ -21,7 +25,8 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-NodeId = str
+from toystore.consensus.views import NO_CLAIM, Claim, View
+from toystore.consensus.views import NodeId as NodeId
 
 
 class Kind(enum.IntEnum):
@@ -55,19 +60,23 @@ Members = Mapping[NodeId, Member]
 
 @frozen
 class HardState:
-    """What a node must never forget (Raft figure 2, "persistent state on all servers")."""
+    """What a node must never forget (Raft figure 2, "persistent state on all servers"). Where leaders are appointed: the
+    highest `view` that it was told, and the highest claim of a register that it has promised to follow."""
 
     term: int = 0
     vote: NodeId | None = None
+    view: View | None = None
+    promised: Claim = NO_CLAIM
 
 
 @frozen
 class SnapshotMeta:
-    """The point a snapshot stands for: the last entry it includes, and the members as of it."""
+    """The point a snapshot stands for: the last entry it includes, and the members and the generation as of it."""
 
     index: int
     term: int
     members: Members
+    generation: int = 0
 
 
 @frozen
@@ -128,7 +137,8 @@ class Append(Request):
     acked: int = 0
     acked_uuid: str = ""
     quorum_age: int = 0
-    """Ticks since a majority last confirmed this leader."""
+    """Ticks since a quorum last confirmed this leader."""
+    generation: int = 0
 
 
 @frozen
@@ -142,6 +152,8 @@ class AppendReply(Reply):
     rejected: bool = False
     hint_index: int = 0
     hint_term: int = 0
+    generation: int = 0
+    """Of the replier's state; a leader of a later one sends it a whole new state."""
 
 
 @frozen
@@ -153,14 +165,49 @@ class Heartbeat(Request):
     acked: int = 0
     acked_uuid: str = ""
     quorum_age: int = 0
+    generation: int = 0
 
 
 @frozen
 class HeartbeatReply(Reply):
     seq: int
     applied: int
+    generation: int = 0
 
 
 @frozen
 class TimeoutNow(Message):
     """Start an election at once (thesis 3.10)."""
+
+
+@frozen
+class Ping(Request):
+    """How do you stand? It tells the stored view of the register, None while there is none; and its claim, where it takes
+    the views over from another register."""
+
+    seq: int
+    view: View | None
+    claim: Claim = NO_CLAIM
+
+
+@frozen
+class Standing(Reply):
+    """`view` is the highest on the replier's disk. It `leads` the epoch of that view, or is about to; it is `fit` to:
+    its loop turns, it can write, and no write is overdue."""
+
+    seq: int
+    view: View | None
+    leads: bool
+    fit: bool
+    empty: bool
+    """It has an empty log."""
+    promised: Claim = NO_CLAIM
+
+
+@frozen
+class Ask(Request):
+    """The leader of view `version` asks for the next: this leader, these in sync."""
+
+    version: int
+    leader: NodeId
+    in_sync: Mapping[NodeId, str]

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
 
-from toystore.consensus.election import RaftElection
+from toystore.consensus.appointed import AppointedElection
+from toystore.consensus.election import Election, RaftElection
 from toystore.consensus.following import Following
 from toystore.consensus.leadership import Leadership
 from toystore.consensus.log import Log
@@ -31,12 +32,14 @@ from toystore.consensus.messages import (
     Members,
     Message,
     NodeId,
+    Ping,
     PreVote,
     SnapshotMeta,
     TimeoutNow,
     VoteReply,
 )
 from toystore.consensus.settings import Limits, NodeConfig
+from toystore.consensus.views import Claim, View
 
 __all__ = ["Limits", "Node", "NodeConfig", "NotLeading", "Ready", "Role"]
 
@@ -94,12 +97,15 @@ class Node:
         hard_state: HardState | None = None,
         log: Log | None = None,
         members: Members | None = None,
+        generation: int = 0,
     ) -> None:
-        """As recovered from the disk: `members` are as of the applied index."""
+        """As recovered from the disk: `members` and `generation` are as of the applied index."""
         self.config = config
+        self._known = {*config.peers, config.register}
         self.random = random
         self.uuid = uuid
-        self.hard_state = hard_state or HardState()
+        self.hard_state = self.durable = hard_state or HardState()
+        self.generation = generation
         self.log = log or Log()
         self.members: Mapping[NodeId, Member] = members or {}
         if not self.members and self.log.base_index == 0 and not self.log.empty:
@@ -111,7 +117,7 @@ class Node:
         self.writable = True
         self.forgot = False
         self.gave_up = ""
-        self.election = RaftElection(self)
+        self.election: Election = (AppointedElection if config.election == "appointed" else RaftElection)(self)
         self.following = Following(self)
         self._urgent: list[Message] = []
         self._replies: deque[Message] = deque(maxlen=config.limits.replies)
@@ -130,7 +136,7 @@ class Node:
     def tick(self, passed: int = 1) -> None:
         """So many ticks have passed; more than one where the process was away."""
         self.now += passed
-        if self._saving_since is not None and self.now - self._saving_since >= self.config.election_ticks[0]:
+        if self.write_overdue:
             self.step_down("its own disk stalls")
         if self.leadership is not None:
             self.leadership.tick()
@@ -139,15 +145,15 @@ class Node:
 
     def step(self, message: Message) -> None:
         """Take in a message from a peer. Whatever it leads to comes out of `ready`."""
-        if message.to != self.id or message.sender not in self.config.peers or self.forgot:
+        if message.to != self.id or message.sender not in self._known or self.forgot:
             return
         match message:
-            case PreVote():
+            case PreVote() | Ping():
                 if self.role is not Role.LEARNER:
-                    self.election.on_request(message)
+                    self.election.step(message)
             case VoteReply(pre=True, granted=True):
                 if message.term == self.hard_state.term + 1:
-                    self.election.on_reply(message)
+                    self.election.step(message)
             case Append() | Heartbeat() if message.term < self.hard_state.term:
                 self.following.answer_stale(message)
             case _:
@@ -161,15 +167,12 @@ class Node:
         match message:
             case Append() | Heartbeat():
                 self.following.on_request(message)
-            case VoteReply():
-                self.election.on_reply(message)
+            case VoteReply() | TimeoutNow():
+                self.election.step(message)
             case AppendReply() if self.leadership is not None:
                 self.leadership.on_append_reply(message)
             case HeartbeatReply() if self.leadership is not None:
                 self.leadership.on_heartbeat_reply(message)
-            case TimeoutNow() if self.may_campaign:
-                self.election.restart_timer()
-                self.election.campaign(transfer=True)
 
     def propose(self, data: Sequence[bytes]) -> range | None:
         """Append commands: their indexes, or None where they are turned away (too much waits, or a hand-over is under
@@ -180,14 +183,15 @@ class Node:
         """Ask for `token` to come back in `Ready.reads` or `lost_reads` (Raft 8). Raises NotLeading."""
         self._leading.read_index(token)
 
-    def transfer(self, target: NodeId | None = None) -> NodeId | None:
-        """Hand leadership over; gives to whom, None where nobody is able. Raises NotLeading."""
-        return self._leading.transfer(target)
+    def transfer(self, target: NodeId | None = None, leaving: bool = False) -> NodeId | None:
+        """Hand leadership over; gives to whom, None where nobody is able. `leaving`: this node is about to end. Raises
+        NotLeading."""
+        return self._leading.transfer(target, leaving)
 
-    def unreachable(self, peer: NodeId) -> None:
-        """A message to `peer` was lost, as far as the transport can tell."""
-        if self.leadership is not None:
-            self.leadership.unreachable(peer)
+    def unreachable(self, peer: NodeId, gone: bool = False) -> None:
+        """A message to `peer` was lost, as far as the transport can tell; `gone`: nobody listens there any more."""
+        if self.leadership is not None and peer in self.config.peers:
+            self.leadership.unreachable(peer, gone)
 
     def snapshot_sent(self, peer: NodeId, index: int | None) -> None:
         """The transfer to `peer` ended: it has installed up to `index`, or (None) it failed."""
@@ -242,10 +246,12 @@ class Node:
         saved = self._saving
         self._saving, self._saving_since = None, None
         self.log.saved = max(self.log.saved, min(self._saving_to, self._first_unsaved - 1))
-        if saved is not None and self.role is Role.CANDIDATE and saved == self.hard_state:
-            self.election.own_vote_saved()
+        if saved is not None:
+            self.durable = saved
+            if self.role is Role.CANDIDATE and saved == self.hard_state:
+                self.election.candidacy_saved()
         if self.leadership is not None:
-            self.leadership.maybe_commit()
+            self.leadership.reconsider()
 
     def applied(self, index: int) -> None:
         """Everything up to `index` has been applied."""
@@ -264,7 +270,10 @@ class Node:
 
     def lacks(self, meta: SnapshotMeta) -> bool:
         """Is a snapshot up to there of use? Not where its last entry is in the log: those after it may have been
-        acknowledged, and installing would drop them (Raft figure 13, step 6)."""
+        acknowledged, and installing would drop them (Raft figure 13, step 6). One of a later generation takes the place
+        of everything."""
+        if meta.generation != self.generation:
+            return meta.generation > self.generation
         return meta.index > self.log.commit and self.log.term_at(meta.index) != meta.term
 
     def restore(self, meta: SnapshotMeta) -> None:
@@ -272,8 +281,8 @@ class Node:
         assert self._saving_since is None
         assert not self._applying
         self._drop_acknowledgements()
-        self.log.restore(meta.index, meta.term)
-        self.members = meta.members
+        self.log.restore(meta.index, meta.term, other=meta.generation > self.generation)
+        self.members, self.generation = meta.members, meta.generation
         self._first_unsaved = meta.index + 1
         self.following.forget_early()
 
@@ -296,9 +305,8 @@ class Node:
 
     @property
     def named(self) -> bool:
-        """Is this storage the one that the log names?"""
-        member = self.members.get(self.id)
-        return member is not None and member.uuid == self.uuid
+        """Does this storage count?"""
+        return self.election.named
 
     @property
     def may_campaign(self) -> bool:
@@ -324,8 +332,13 @@ class Node:
         return None if confirmed_at is None else self.now - confirmed_at
 
     @property
+    def write_overdue(self) -> bool:
+        """Its own disk stalls."""
+        return self._saving_since is not None and self.now - self._saving_since >= self.config.election_ticks[0]
+
+    @property
     def term_saved(self) -> bool:
-        """Term and vote are on disk."""
+        """Term, vote and view are on disk."""
         return self._saving is None and not self._unsaved_state
 
     @property
@@ -384,7 +397,7 @@ class Node:
             self.election.restart_timer()
         self.role, self.leader = self.idle_role, leader
         if term > self.hard_state.term:
-            self._set_hard_state(HardState(term, None))
+            self._set_hard_state(evolve(self.hard_state, term=term, vote=None))
 
     def step_down(self, reason: str) -> None:
         """A leader or candidate gives up in its term; `reason` is for whoever reads the log."""
@@ -396,15 +409,29 @@ class Node:
         self.leader = None
         self.role = Role.PRE_CANDIDATE if pre else Role.CANDIDATE
         if not pre:
-            self._set_hard_state(HardState(self.hard_state.term + 1, self.id))
+            self._set_hard_state(evolve(self.hard_state, term=self.hard_state.term + 1, vote=self.id))
 
     def vote_for(self, candidate: NodeId) -> None:
         self._set_hard_state(evolve(self.hard_state, vote=candidate))
 
-    def become_leader(self, founding: Mapping[NodeId, str] | None) -> None:
+    def promise(self, claim: Claim) -> None:
+        """Another register takes the views over: those of the one before count no more."""
+        self._set_hard_state(evolve(self.hard_state, promised=claim))
+
+    def take_view(self, view: View) -> None:
+        """A view that replaces the one known. Its epoch is the term; whom a new epoch names leads it once this is on
+        disk."""
+        new_epoch = view.epoch > self.hard_state.term
+        if new_epoch:
+            self.become_follower(view.epoch, None)
+        self._set_hard_state(evolve(self.hard_state, view=view))
+        if new_epoch and view.leader == self.id and view.in_sync.get(self.id) == self.uuid and self.writable:
+            self.role = Role.CANDIDATE
+
+    def become_leader(self) -> None:
         self.role, self.leader = Role.LEADER, self.id
-        self.leadership = Leadership(self, self.election.rule)
-        self.leadership.open_term(dict(founding) if founding else None)
+        self.leadership = Leadership(self)
+        self.leadership.open_term()
 
     # Output -------------------------------------------------------------------------------------------------------
 

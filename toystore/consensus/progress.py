@@ -43,6 +43,10 @@ class Progress:
     """The tick since which something is in flight without progress."""
     healthy_since: int | None = None
     """The tick since which it is in contact and has all that is committed."""
+    gone: bool = False
+    """Nobody listens at its address: its process has ended."""
+    generation: int | None = None
+    """That of its state; None before it has answered."""
 
     def accept(self, match: int, now: int) -> bool:
         """It has everything up to `match`; is that news?"""

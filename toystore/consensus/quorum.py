@@ -32,3 +32,13 @@ class Majority:
     def reached(self, values: Mapping[NodeId, int]) -> int:
         ordered = sorted(values.values(), reverse=True)
         return ordered[self.size - 1] if len(ordered) >= self.size else 0
+
+
+@frozen
+class All:
+    """Every one of these: the in-sync set of a view, and of those that were asked for (design: `election = "appointed"`)."""
+
+    members: frozenset[NodeId]
+
+    def reached(self, values: Mapping[NodeId, int]) -> int:
+        return min((values.get(member, 0) for member in self.members), default=0)

@@ -34,6 +34,10 @@ class NodeConfig:
     resend_ticks: int = 20
     hand_over_ticks: int | None = None
     """With `leader_preference = "highest"`: how long a higher id must be healthy."""
+    register: NodeId | None = None
+    """Where leaders are appointed: the node that keeps the register of views."""
+    suspect_ticks: int = 100
+    """Where leaders are appointed: after how much silence a replica is dropped or replaced."""
     limits: Limits = Factory(Limits)
 
     @property

@@ -89,6 +89,8 @@ class LeaderClient:
         self.search = LeaderSearch(services, clock, random)
         self.search.on_found = self._leader_found
         self.search.on_dark = self._all_dark
+        self.why_nobody_leads: Callable[[], str] = lambda: ""
+        """For the text of a 503, where somebody here knows."""
         self._clock = clock
         self._random = random
         self._deadline = deadline
@@ -264,9 +266,13 @@ class LeaderClient:
 
     def _give_up(self, command: _Command, why: str) -> None:
         if command.certain and not command.sent:
-            self._tell(command, Unavailable(1.0, why))
+            self._tell(command, Unavailable(1.0, self._explained(why)))
         else:
             self._tell(command, OutcomeUnknown(_key(command.request)))
+
+    def _explained(self, what: str) -> str:
+        why = self.why_nobody_leads()
+        return f"{what}: {why}" if why else what
 
     def _all_dark(self) -> None:
         """No replica can be reached. What can not have been carried out need not wait for its deadline."""
@@ -338,7 +344,7 @@ class LeaderClient:
             leader = self.search.leader
             left = end - self._clock.seconds()
             if left <= 0 or self._stopped:
-                raise Unavailable(1.0, "no leader answered in time")
+                raise Unavailable(1.0, self._explained("no leader answered in time"))
             if leader is None:
                 await self._some_news(left)
                 if self.search.leader is None and self.search.dark_for() >= self._unreachable_after:

@@ -29,8 +29,9 @@ LONGEST = 0.1
 class LeaderSearch:
     """`leader` is the replica to talk to, None while it is looked for; `term` the highest one heard of.
 
-    `on_found` is called when a leader is found or replaces another one, `on_dark` after each round of
-    asking in which no replica could be reached. There is at most one question in flight to each replica.
+    `on_found` is called when a leader is found or replaces another one, `on_term` with the node and its term when it
+    first acts as a leader in that term, `on_dark` after each round of asking in which no replica could be reached. There is
+    at most one question in flight to each replica.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class LeaderSearch:
         self.term = 0
         self.changes = 0
         self.on_found: Callable[[], None] = lambda: None
+        self.on_term: Callable[[str, int], None] = lambda node, term: None
         self.on_dark: Callable[[], None] = lambda: None
         self._services = {service.node: service for service in services}
         self._clock = clock
@@ -54,6 +56,7 @@ class LeaderSearch:
         self._watch_every = watch_every
         self._patience = patience
         self._forget_term_after = forget_term_after
+        self._acted: tuple[str, int] | None = None
         self._hinted = False
         self._heard = 0.0
         self._lost_at = clock.seconds()
@@ -87,6 +90,9 @@ class LeaderSearch:
         self.term = term
         self._hinted = False
         self._heard = self._clock.seconds()
+        if self._acted != (node, term):
+            self._acted = (node, term)
+            self.on_term(node, term)
         if self.leader is None or self.leader.node != node:
             self._become(node)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.application.service import IService
 
 from toystore.compose import front_end, run_role
-from toystore.ops.options import RoleOptions as Options
+from toystore.ops.options import FrontOptions as Options
 
 __all__ = ["Options", "makeService"]
 
 
 def makeService(options: Options) -> IService:  # noqa: N802
-    return run_role(front_end, options)
+    return run_role(partial(front_end, bootstrap=options.bootstrap), options)

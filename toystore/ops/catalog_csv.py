@@ -1,4 +1,4 @@
-"""The products that a store begins with, from a CSV file: `name,price,quantity[,number,topic]`.
+"""The products that a store begins with, from a CSV file: `name,price,quantity[,number,topic,volume]`.
 
 Prices are decimal text in major units of the currency and become minor units exactly. All faults are told at
 once, each with its line.
@@ -18,7 +18,7 @@ from toystore.names import product_name
 T = TypeVar("T")
 
 REQUIRED = ("name", "price", "quantity")
-OPTIONAL = ("number", "topic")
+OPTIONAL = ("number", "topic", "volume")
 MAX_TOPIC = 64
 
 
@@ -93,8 +93,9 @@ class _Sheet:
         name = self._read(line, "name", product_name, cell["name"])
         price = self._read(line, "price", self._price, cell["price"])
         quantity = self._read(line, "quantity", lambda text: _whole(text, 0), cell["quantity"])
-        number = self._read(line, "number", _number, cell.get("number", ""))
+        number = self._read(line, "number", lambda text: _whole_or(None, text, 1), cell.get("number", ""))
         topic = self._read(line, "topic", _topic, cell.get("topic", ""))
+        volume = self._read(line, "volume", lambda text: _whole_or(0, text, 0), cell.get("volume", ""))
         if name is not None:
             self._once(line, name, f"the name {name!r}")
         if len(self.faults) == before:
@@ -102,7 +103,7 @@ class _Sheet:
             self._next_number = max(self._next_number, taken + 1)
             self._once(line, taken, f"the number {taken}")
         if len(self.faults) == before and name is not None and price is not None and quantity is not None:
-            self.rows.append(CatalogRow(name, price, quantity, number, topic or ""))
+            self.rows.append(CatalogRow(name, price, quantity, number, topic or "", volume or 0))
 
     def _price(self, text: str) -> int:
         return minor_units(text.strip(), self._currency)
@@ -127,8 +128,9 @@ def _whole(text: str, low: int) -> int:
     return int(digits)
 
 
-def _number(text: str) -> int | None:
-    return _whole(text, 1) if text.strip() else None
+def _whole_or(default: T, text: str, low: int) -> int | T:
+    """The number, or the default in an empty cell."""
+    return _whole(text, low) if text.strip() else default
 
 
 def _topic(text: str) -> str:

@@ -234,6 +234,13 @@ class Config:
         """All of them: order replicas, catalogs, front ends."""
         return (*self.orders, *self.catalogs, *self.fronts)
 
+    @property
+    def appointing(self) -> FrontNode | None:
+        """The front end that appoints the leader; None where replicas elect one."""
+        if self.cluster.election != "appointed":
+            return None
+        return next(front for front in self.fronts if front.appoints)
+
     def order(self, id_: int) -> OrderNode:
         """Raises ConfigError where there is none with this id; so do `catalog` and `front`."""
         return self._with_id(self.orders, "order", id_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from toystore.consensus.messages import Kind
 from toystore.encoding import encode_rows, to_json
 from toystore.replication.interface import Replica
 from toystore.storage.interface import IndexPassed, LogRow, Reader
-from toystore.web.answers import Reply
+from toystore.web.answers import HOME_PAGE, Reply
 from toystore.web.codec import encode_error, position_text
 from toystore.web.input import BadInput, query_integer, query_text, whole_number
 
@@ -38,19 +38,24 @@ class NodeFacts:
 
 @frozen
 class Health:
-    """The answers of one replica; `patience` (seconds) bounds the wait for a state hash."""
+    """The answers of one replica; `patience` (seconds) bounds the wait for a state hash. `waits_for` are reasons why it is
+    not ready beside those of the replica itself."""
 
     replica: Replica
     facts: NodeFacts
     clock: IReactorTime
     patience: float = 30.0
+    waits_for: Callable[[], Sequence[str]] = tuple
+
+    async def home(self, request: Request) -> Reply:
+        return HOME_PAGE
 
     async def live(self, request: Request) -> Reply:
         """That this is answered shows that the loop turns."""
         return Reply(200, b'{"live":true}')
 
     async def ready(self, request: Request) -> Reply:
-        reasons = (await self.replica.status()).reasons
+        reasons = (*(await self.replica.status()).reasons, *self.waits_for())
         return Reply(503 if reasons else 200, to_json({"ready": not reasons, "reasons": reasons}))
 
     async def status(self, request: Request) -> Reply:
@@ -163,6 +168,7 @@ def add_health_routes(app: Klein) -> None:
 
         app.route(path, methods=["GET"], endpoint=path)(respond)
 
+    route("/", Health.home)
     route("/livez", Health.live)
     route("/readyz", Health.ready)
     route("/status", Health.status)

@@ -28,3 +28,21 @@ class RoleOptions(Options):
     @property
     def node_id(self) -> int:
         return int(self["id"])
+
+
+class FrontOptions(RoleOptions):
+    optParameters = [  # noqa: N815
+        *RoleOptions.optParameters,
+        [
+            "bootstrap",
+            "b",
+            None,
+            "Where leaders are appointed, in a cluster that has just been made: the order replicas that must answer before"
+            " the first view, as order-1,order-2; the disks of the others are known to be empty. [all]",
+        ],
+    ]
+
+    @property
+    def bootstrap(self) -> tuple[str, ...] | None:
+        """None where it is not given."""
+        return None if self["bootstrap"] is None else tuple(self["bootstrap"].split(","))

@@ -124,7 +124,8 @@ class Projection:
         orders = [order for order in orders if order.index <= end]
         changes = [change for change in changes if change.index <= end]
         if isinstance(format_, ChangeFormat):
-            file.append(format_.merged(changes, orders, {product.name: product.number for product in products}))
+            numbers = {product.name: product.number for product in products}
+            file.append(format_.merged(changes, orders, numbers, self._currency))
         elif isinstance(format_, OrderFormat):
             file.append([row for order in orders for row in format_.rows(order)])
         self._next_order += len(orders)
@@ -195,12 +196,15 @@ class Projector:
         if self._again:
             self._stir()
 
+    async def written(self) -> None:
+        """Until all files hold what has been applied so far, or could not be written, which the log tells."""
+        if self._projections:
+            caught_up: Deferred[None] = Deferred()
+            self._waiting.append(caught_up)
+            self._stir()
+            await caught_up
+
     async def all(self) -> list[Projected]:
         """All files, with what has been applied so far in them. Raises OSError where one can not be read."""
-        if not self._projections:
-            return []
-        caught_up: Deferred[None] = Deferred()
-        self._waiting.append(caught_up)
-        self._stir()
-        await caught_up
+        await self.written()
         return [projection.projected() for projection in self._projections]

@@ -12,6 +12,7 @@ from twisted.web.server import Request
 from toystore.encoding import EncodingError, to_json
 from toystore.model import BOUND
 from toystore.ops.health import Health, add_health_routes
+from toystore.orders.announcements import add_announcement_routes
 from toystore.orders.projection import Projector
 from toystore.replication.interface import NotLeader, Replica
 from toystore.storage.interface import Reader
@@ -52,6 +53,8 @@ class OrderRoutes:
         if batch.cluster != self.health.facts.cluster:
             raise BadInput(f"this is cluster {self.health.facts.cluster!r}, not {batch.cluster!r}")
         results = await outlived(self.replica.submit(batch.requests))
+        if batch.requests:
+            await self._projector.written()  # row F5: who has been answered finds it in the files of the leader
         return Reply(200, codec.encode_results(self.replica.term(), results))
 
     @app.route("/orders/<number>", methods=["GET"])
@@ -79,6 +82,7 @@ class OrderRoutes:
         return Reply(200, codec.encode_dated(value, position, self.replica.leader_age())).send(request)
 
     add_health_routes(app)
+    add_announcement_routes(app)
     ERRORS.install(app)
 
 

@@ -46,6 +46,10 @@ class Seed:
         if self._looking is not None:
             self._looking.cancel()
 
+    def waits_for(self) -> Sequence[str]:
+        """Why customers would not find what they should yet; empty once there are products, or none to load."""
+        return ["the first catalog is not loaded yet"] if self._loop.running else []
+
     def _look(self) -> None:
         """Start to look; it must not wait, for a loop whose Deferred does not fire would look no more."""
         if self._looking is None:

@@ -28,11 +28,12 @@ class NotLeader(Exception):
 @frozen
 class Answer:
     """What came of a request, and the log entry that carried it out just now (not the first time, for a repeated
-    request id)."""
+    request id), with the generation of the ledger that has it."""
 
     index: int
     term: int
     outcome: Outcome
+    generation: int = 0
 
 
 @frozen

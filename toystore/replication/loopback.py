@@ -45,9 +45,11 @@ class Loopback:
             self._clock.callLater(delay, self._arrive, message)
 
     def _arrive(self, message: Message) -> None:
-        inbox = self._inboxes.get(message.to)
+        inbox, sender = self._inboxes.get(message.to), self._inboxes.get(message.sender)
         if inbox is not None:
             inbox.receive([message])
+        elif sender is not None:
+            sender.unreachable(message.to, gone=True)  # as a refused connection says
 
 
 class LoopbackTransport:

@@ -20,7 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toystore.consensus.log import Log
-from toystore.consensus.messages import Entry, Message, NodeId
+from toystore.consensus.membership import decode_generation, decode_members
+from toystore.consensus.messages import Entry, Kind, Message, NodeId
 from toystore.consensus.node import Node, NodeConfig, NotLeading, Ready, Role
 from toystore.encoding import encode_entry
 from toystore.model import Position, Request
@@ -111,9 +112,10 @@ class Replicator:
     async def start(self) -> None:
         """Open the storage and begin. Fails with what the storage fails with, and with ModeMismatch."""
         found: Recovered = await self._storage.open()
-        if found.election not in ("", self._config.election):
+        founded = founded_with(found)
+        if founded not in ("", self._config.election):
             raise ModeMismatch(
-                f"this ledger was founded with election = {found.election!r}, the config says"
+                f"this ledger was founded with election = {founded!r}, the config says"
                 f" {self._config.election!r}: change the config back, or start with an empty data directory"
             )
         self._generation = found.generation
@@ -124,6 +126,7 @@ class Replicator:
             hard_state=found.hard_state,
             log=Log(found.base_index, found.base_term, found.entries, found.applied),
             members=found.members,
+            generation=found.generation,
         )
         self.log.info(
             "{node} has storage {uuid}, log {first}..{last}, applied {applied}",
@@ -136,7 +139,7 @@ class Replicator:
     async def stop(self, patience: float = 1.0) -> None:
         """Hand leadership over, if this replica leads, for at most `patience` seconds; then close the storage."""
         if self._node is not None and self._running and self._node.leadership is not None:
-            target = self._node.transfer()
+            target = self._node.transfer(leaving=True)
             self._act()
             if target is not None:
                 self.log.info("handing leadership over to {target}", target=target)
@@ -177,7 +180,10 @@ class Replicator:
             for message in messages:
                 match message:
                     case SnapshotChunk() if message.term == self.node.hard_state.term:
-                        self._receiver.on_chunk(message, self.node.uuid, self.node.hard_state.term, self.node.log.applied)
+                        node = self.node
+                        self._receiver.on_chunk(
+                            message, node.uuid, node.hard_state.term, node.log.applied, node.generation
+                        )  # fmt: skip
                     case SnapshotReply():
                         self._sender.on_reply(message)
                     case _:
@@ -189,9 +195,9 @@ class Replicator:
         self._act()
         return arrival
 
-    def unreachable(self, peer: NodeId) -> None:
+    def unreachable(self, peer: NodeId, gone: bool) -> None:
         if self._running:
-            self.node.unreachable(peer)
+            self.node.unreachable(peer, gone)
             self._act()
 
     # The loop ---------------------------------------------------------------------------------------------------
@@ -312,9 +318,12 @@ class Replicator:
             return
         index = rows[-1].index
         self.node.applied(index)
+        for entry in entries:
+            if entry.kind is Kind.MEMBERS:
+                self._generation = max(self._generation, decode_generation(entry.data))
         for listener, _ in list(self._followers):  # first: who waits for a position finds them at it
             listener(rows)
-        self._batches.applied(rows)
+        self._batches.applied(rows, self._generation)
         self._positions.applied(index)
         self._compact()
         self._act()
@@ -386,6 +395,8 @@ class Replicator:
                 "{node} is {role} in term {term}, leader {leader}",
                 node=node.id, role=node.role.value, term=node.hard_state.term, leader=node.leader,
             )  # fmt: skip
+        if node.leader is not None and (before is None or before[2] != node.leader):
+            self.log.info("Leader is {id}", id=node.leader.rpartition("-")[2])
 
     def _lose_reads(self, tokens: Sequence[int]) -> None:
         for token in tokens:
@@ -455,6 +466,13 @@ class Replicator:
         return self._storage.read(lambda reader: (reader.applied(), reader.digest())).addCallback(
             lambda applied: status_of(self.node, self._generation, applied, self.leader_age())
         )
+
+
+def founded_with(found: Recovered) -> str:
+    """The election mode of a ledger; "" where it has not begun. The entry that says it may be logged and not applied."""
+    entries = (entry for entry in found.entries if entry.kind is Kind.MEMBERS)
+    first = next(entries, None)
+    return found.election or (decode_members(first.data)[0] if first is not None else "")
 
 
 def _later(clock: IReactorTime, seconds: float) -> Deferred[None]:

@@ -161,15 +161,16 @@ class Receiver:
         self._spool: Spool | None = None
         self._installing = False
 
-    def on_chunk(self, chunk: SnapshotChunk, uuid: str, term: int, applied: int) -> None:
-        """Keep the bytes and answer; `uuid`, `term` and `applied` are this node's own."""
+    def on_chunk(self, chunk: SnapshotChunk, uuid: str, term: int, applied: int, generation: int) -> None:
+        """Keep the bytes and answer; `uuid`, `term`, `applied` and `generation` are this node's own."""
 
         def answer(offset: int, applied: int, installed: bool = False, refused: str = "") -> None:
             self._send(
                 SnapshotReply(chunk.to, chunk.sender, term, uuid, chunk.transfer, offset, applied, installed, refused)
             )
 
-        if chunk.info.meta.index <= applied:
+        meta = chunk.info.meta
+        if (meta.generation, meta.index) <= (generation, applied):
             answer(chunk.info.size, applied, installed=True)
             return
         if chunk.info.since > applied:
@@ -192,7 +193,7 @@ class Receiver:
             if refused:
                 answer(0, applied, refused=refused)
             else:
-                answer(chunk.info.size, chunk.info.meta.index, installed=True)
+                answer(chunk.info.size, meta.index, installed=True)
 
         self._install(chunk.info, spool).addCallback(installed)
 

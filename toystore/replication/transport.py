@@ -8,7 +8,7 @@ an append is one round trip.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import define, field
@@ -22,9 +22,11 @@ from toystore.consensus.messages import Message, NodeId, Reply
 from toystore.encoding import EncodingError
 from toystore.replication.wire import Envelope, decode_envelope, encode_envelope
 from toystore.web.client import Calls, Reached
-from toystore.web.interface import Broken, Unreachable
+from toystore.web.interface import Broken, Refused, Unreachable
 
 PATH = "/peer/step"
+VIEW_PATH = "/peer/view"
+"""Between replicas and the register of views, in both directions."""
 
 
 class Inbox(Protocol):
@@ -33,8 +35,8 @@ class Inbox(Protocol):
     def receive(self, messages: Sequence[Message]) -> Deferred[None]:
         """Fires once everything these led to is on disk and has been given to the transport."""
 
-    def unreachable(self, peer: NodeId) -> None:
-        """A message to `peer` was lost."""
+    def unreachable(self, peer: NodeId, gone: bool) -> None:
+        """A message to `peer` was lost; `gone`: nobody listens at its address, so its process has ended."""
 
 
 class Transport(Protocol):
@@ -53,7 +55,8 @@ class _Answer:
 
 
 class HttpTransport:
-    """Messages as JSON over persistent connections, several at once to one peer.
+    """Messages as JSON over persistent connections, several at once to one peer; `registers` are those of the peers that
+    are asked at the path of views.
 
     `timeout` (seconds) bounds one round trip: a peer that takes longer counts as unreachable for what was in it.
     """
@@ -69,11 +72,18 @@ class HttpTransport:
         clock: IReactorTime,
         timeout: float,
         connections: int = 4,
+        path: str = PATH,
+        registers: Collection[NodeId] = (),
     ) -> None:
         self._cluster, self._node = cluster, node
         self._inbox: Inbox | None = None
         self._waiting: dict[NodeId, deque[_Answer]] = {peer: deque() for peer in urls}
-        self._links = {peer: _Link(self, peer, Calls(url, agent, clock, timeout), connections) for peer, url in urls.items()}
+        self._links = {
+            peer: _Link(
+                self, peer, Calls(url, agent, clock, timeout), VIEW_PATH if peer in registers else path, connections
+            )
+            for peer, url in urls.items()
+        }  # fmt: skip
 
     def attach(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -108,9 +118,9 @@ class HttpTransport:
         if messages and self._inbox is not None:
             self._inbox.receive(messages)
 
-    def lost(self, peer: NodeId) -> None:
+    def lost(self, peer: NodeId, gone: bool) -> None:
         if self._inbox is not None:
-            self._inbox.unreachable(peer)
+            self._inbox.unreachable(peer, gone)
 
     def close(self) -> None:
         for link in self._links.values():
@@ -122,8 +132,9 @@ class _Link:
 
     QUEUE = 64
 
-    def __init__(self, transport: HttpTransport, peer: NodeId, calls: Calls, connections: int) -> None:
+    def __init__(self, transport: HttpTransport, peer: NodeId, calls: Calls, path: str, connections: int) -> None:
         self._transport, self._peer, self._calls, self._connections = transport, peer, calls, connections
+        self._path = path
         self._queue: deque[Message] = deque(maxlen=self.QUEUE)
         self._busy: set[Deferred[Any]] = set()
         self._up: bool | None = None
@@ -137,7 +148,7 @@ class _Link:
         if self._queue and len(self._busy) < self._connections and not self._closed:
             body = self._transport.encode(self._queue)
             self._queue.clear()
-            request = self._calls.post(PATH, body)
+            request = self._calls.post(self._path, body)
             self._busy.add(request)
             request.addCallback(self._answered).addErrback(self._lost)
             request.addErrback(lambda failure: self._transport.log.failure("an answer could not be used", failure))
@@ -156,7 +167,7 @@ class _Link:
         if self._up is not False:
             self._transport.log.info("{peer} can not be reached: {reason}", peer=self._peer, reason=failure.value)
             self._up = False
-        self._transport.lost(self._peer)
+        self._transport.lost(self._peer, gone=isinstance(failure.value, Refused))
 
     def _done(self, _: object, request: Deferred[Any]) -> None:
         self._busy.discard(request)

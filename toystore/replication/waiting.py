@@ -37,7 +37,7 @@ class Batches:
         self._batches.append(_Batch(indexes[0], indexes[-1], term, waiter))
         return waiter
 
-    def applied(self, rows: Sequence[Applied]) -> None:
+    def applied(self, rows: Sequence[Applied], generation: int) -> None:
         for row in rows:
             if not self._batches:
                 return
@@ -45,7 +45,7 @@ class Batches:
             if row.index < batch.first:
                 continue
             if row.term == batch.term and row.outcome is not None:
-                batch.results.append(Answer(row.index, row.term, row.outcome))
+                batch.results.append(Answer(row.index, row.term, row.outcome, generation))
             else:
                 batch.results.append(Unsure("another leader's entry took its place"))
             if row.index == batch.last:

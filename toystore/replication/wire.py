@@ -16,13 +16,16 @@ from attrs import fields, frozen, resolve_types
 from toystore.consensus.messages import (
     Append,
     AppendReply,
+    Ask,
     Entry,
     Heartbeat,
     HeartbeatReply,
     Kind,
     Message,
     NodeId,
+    Ping,
     PreVote,
+    Standing,
     TimeoutNow,
     Vote,
     VoteReply,
@@ -33,6 +36,7 @@ from toystore.replication.snapshots import SnapshotChunk, SnapshotReply
 VERSION = 1
 _KINDS: tuple[type[Message], ...] = (
     PreVote, Vote, VoteReply, Append, AppendReply, Heartbeat, HeartbeatReply, TimeoutNow, SnapshotChunk, SnapshotReply,
+    Ping, Standing, Ask,
 )  # fmt: skip
 
 

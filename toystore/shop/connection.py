@@ -8,7 +8,7 @@ from attrs import frozen
 
 from toystore.shop.dialects import Ask, Reply
 from toystore.web.agent import make_agent
-from toystore.web.client import Calls
+from toystore.web.client import Calls, let_go
 from toystore.web.interface import Broken, Unreachable
 
 PATIENCE = 15.0
@@ -33,10 +33,12 @@ class Connection:
         self._calls = Calls(url.rstrip("/"), agent, reactor, PATIENCE)
 
     async def send(self, ask: Ask) -> Answered:
+        """Raises CancelledError where nobody waits for the answer any more, and nothing else."""
         began = self._reactor.seconds()
         reply = None
         try:
-            reached = await (self._calls.get(ask.path) if ask.body is None else self._calls.post(ask.path, ask.body))
+            calls = self._calls
+            reached = await let_go(calls.get(ask.path) if ask.body is None else calls.post(ask.path, ask.body))
             reply = Reply(reached.status, reached.body)
             outcome = f"{reply.status // 100}xx"
         except Unreachable:

@@ -6,7 +6,9 @@ the methods of `Dialect` and enter it in `DIALECTS`.
 
 from __future__ import annotations
 
+import csv
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -19,7 +21,11 @@ BAZAAR = ("apple", "tesla", "ford", "amazon", "nvidia", "intel", "meta", "nike",
 FLASK = (
     "FrendCo", "FanStart", "LionCo", "Hellow", "FishCo", "MehirCo", "WorldCo", "GameStart", "EnergyCo", "BoarCo", "FanCo",
 )  # fmt: skip
-"""What the stores of these dialects have (rows C1, C2, C4 and C5)."""
+BOOKS = tuple(str(number) for number in range(1, 8))
+"""What the stores of these dialects have (rows C1 to C5); books go by their numbers."""
+
+NOT_BOUGHT = "Item is unavailable."
+"""How the book store refuses."""
 
 
 class BadReply(Exception):
@@ -49,9 +55,10 @@ class Reply:
 
 @frozen
 class Promised:
-    """An order as the store promised it, and as it tells of it later; `side` is buy or sell."""
+    """An order as the store promised it, and as it tells of it later; `side` is buy or sell, `number` is None where
+    orders have none."""
 
-    number: int
+    number: int | None
     name: str
     quantity: int
     side: str = "buy"
@@ -59,10 +66,14 @@ class Promised:
 
 class Dialect(Protocol):
     """`known` are the products to ask for where the dialect has no list and the shopper was told nothing else;
-    `sides` are what a shopper does there, buy or sell."""
+    `sides` are what a shopper does there, buy or sell; `largest` is how many units an order may have (None: no
+    limit). `log` asks for all that was ever bought, where orders have no numbers to ask for them by (None: they
+    have)."""
 
     known: Sequence[str]
     sides: Sequence[str]
+    largest: int | None
+    log: Ask | None
 
     def refuses(self, reply: Reply) -> bool:
         """Whether a 2xx reply says no all the same."""
@@ -81,23 +92,36 @@ class Dialect(Protocol):
     def place(self, name: str, quantity: int, side: str) -> Ask:
         """Ask for an order; the side is one of `sides`."""
 
-    def number(self, reply: Reply) -> int:
-        """The order number in a 2xx reply to `place`."""
+    def number(self, reply: Reply) -> int | None:
+        """The order number in a 2xx reply to `place`; None where orders have none."""
 
     def query(self, number: int) -> Ask: ...
 
     def order(self, reply: Reply) -> Promised:
         """The order in a 2xx reply to `query`."""
 
+    def bought(self, reply: Reply) -> Counter[str]:
+        """The units bought of each product, in a 2xx reply to `log`."""
 
-class V1:
+
+class _Numbered:
+    """What all dialects share whose orders have numbers."""
+
+    largest: int | None = None
+    log: Ask | None = None
+
+    def refuses(self, reply: Reply) -> bool:
+        return False
+
+    def bought(self, reply: Reply) -> Counter[str]:
+        raise BadReply("this dialect has no list of what was bought")
+
+
+class V1(_Numbered):
     """The store's own API."""
 
     known: Sequence[str] = TOYS
     sides: Sequence[str] = ("buy",)
-
-    def refuses(self, reply: Reply) -> bool:
-        return False
 
     def names(self, after: str | None) -> Ask | None:
         return Ask("/v1/products?" + urlencode({"limit": 100} | ({"after": after} if after else {})))
@@ -130,11 +154,8 @@ class V1:
         return Promised(int(_field(order, "number")), str(_field(lines[0], "name")), int(_field(lines[0], "quantity")))
 
 
-class _Unlisted:
-    """What the older dialects share: no list of products."""
-
-    def refuses(self, reply: Reply) -> bool:
-        return False
+class _Unlisted(_Numbered):
+    """What most of the older dialects share: no list of products."""
 
     def names(self, after: str | None) -> Ask | None:
         return None
@@ -221,12 +242,60 @@ class Trader(Bazaar):
         return Ask(f"/orders?order-number={number}")
 
 
+class Books:
+    """The book store's API (rows Q6, Q8, O12 and F4): books go by their numbers, an order is for one, and has none."""
+
+    known: Sequence[str] = BOOKS
+    sides: Sequence[str] = ("buy",)
+    largest: int | None = 1
+    log: Ask | None = Ask("/files/")
+
+    def refuses(self, reply: Reply) -> bool:
+        return bool(reply.json() == NOT_BOUGHT)
+
+    def names(self, after: str | None) -> Ask | None:
+        return Ask("/list")
+
+    def named(self, reply: Reply) -> tuple[Sequence[str], str | None]:
+        books = reply.json()
+        if not isinstance(books, list):
+            raise BadReply(f"expected an array, found {books!r}")
+        return [str(_field(book, "item_number")) for book in books], None
+
+    def look(self, name: str) -> Ask:
+        return Ask(f"/lookup/{quote(name, safe='')}")
+
+    def quantity(self, reply: Reply) -> int:
+        return int(_field(reply.json(), "quantity"))
+
+    def place(self, name: str, quantity: int, side: str) -> Ask:
+        return Ask("/buy/", json.dumps({"item_number": name}).encode())
+
+    def number(self, reply: Reply) -> None:
+        if not isinstance(reply.json(), str):
+            raise BadReply(f"expected a text, found {reply.json()!r}")
+
+    def query(self, number: int) -> Ask:
+        raise BadReply("orders have no numbers here")
+
+    def order(self, reply: Reply) -> Promised:
+        raise BadReply("orders have no numbers here")
+
+    def bought(self, reply: Reply) -> Counter[str]:
+        units: Counter[str] = Counter()
+        for row in csv.DictReader(reply.body.decode("utf-8", "replace").splitlines()):
+            if _field(row, "query") == "buy":
+                units[str(_field(row, "item_number"))] += int(_field(row, "value"))
+        return units
+
+
 DIALECTS: dict[str, Dialect] = {
     "v1": V1(),
     "toys": Toys(),
     "trader": Trader(),
     "bazaar": Bazaar(),
     "flask": Flask(),
+    "books": Books(),
 }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import Factory, define
+from attrs import Factory, asdict, define, fields, frozen
 
 KINDS = ("lookup", "buy", "order query")
 OUTCOMES = ("2xx", "4xx", "5xx", "reset", "timeout", "unreachable")
@@ -20,6 +20,30 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     """The smallest of the values that at least this share of them does not exceed (nearest rank). Needs one
     value."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+@frozen
+class Latency:
+    """Of `count` answered requests; all others in milliseconds."""
+
+    count: int
+    avg: float
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> Latency | None:
+        """None where there was no answer."""
+        ordered = sorted(seconds)
+        if not ordered:
+            return None
+        p50, p95, p99, longest = (round(1000 * percentile(ordered, share), 3) for share in (0.5, 0.95, 0.99, 1.0))
+        return cls(len(ordered), round(1000 * sum(ordered) / len(ordered), 3), p50, p95, p99, longest)
+
+
+FIGURES = tuple(field.name for field in fields(Latency))
 
 
 @define
@@ -49,12 +73,8 @@ class Tally:
 
     def latency(self, kind: str) -> dict[str, float | int | None]:
         """`count`, and in milliseconds `avg`, `p50`, `p95`, `p99`, `max` (None where there was no answer)."""
-        ordered = sorted(self.latencies[kind])
-        if not ordered:
-            return {"count": 0, "avg": None, "p50": None, "p95": None, "p99": None, "max": None}
-        shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-        figures = {name: round(1000 * percentile(ordered, share), 3) for name, share in shares.items()}
-        return {"count": len(ordered), "avg": round(1000 * sum(ordered) / len(ordered), 3), **figures}
+        latency = Latency.of(self.latencies[kind])
+        return {**dict.fromkeys(FIGURES), "count": 0} if latency is None else asdict(latency)
 
     def report(self) -> dict[str, Any]:
         """All of it as a JSON object; times in milliseconds."""

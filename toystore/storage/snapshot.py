@@ -104,7 +104,7 @@ class SnapshotWriter:
 
     def finish(self, head: Head) -> SpoolInfo:
         self._spool.append(to_json(("end", msgspec.Raw(head_json(head)), self._rows)) + b"\n")
-        meta = SnapshotMeta(head.applied, head.term, dict(head.members))
+        meta = SnapshotMeta(head.applied, head.term, dict(head.members), head.generation)
         return SpoolInfo(meta, self._since, self._spool.size(), self._spool.sha256())
 
 
@@ -124,9 +124,14 @@ def check_fits(info: SpoolInfo, spool: Spool, head: Head) -> None:
     """BadSnapshot where the bytes are not what `info` says, or can not be laid over a state that stands at `head`."""
     if spool.size() != info.size or spool.sha256() != info.sha256:
         raise BadSnapshot(f"the snapshot of index {info.meta.index} has not arrived whole")
-    if info.since > head.applied or info.meta.index <= head.applied:
-        reach = f"from {info.since} to {info.meta.index}"
-        raise BadSnapshot(f"a snapshot {reach} does not fit a state at {head.applied}")
+    meta = info.meta
+    if meta.generation != head.generation:
+        fits = meta.generation > head.generation and info.since == 0
+    else:
+        fits = info.since <= head.applied < meta.index
+    if not fits:
+        reach = f"from {info.since} to {meta.index} of generation {meta.generation}"
+        raise BadSnapshot(f"a snapshot {reach} does not fit a state at {head.applied} of generation {head.generation}")
 
 
 def read_snapshot(info: SpoolInfo, spool: Spool) -> Iterator[Row | Head]:

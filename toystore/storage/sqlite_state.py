@@ -55,7 +55,7 @@ class SqliteState(LedgerState):
         self.uuid = meta.get("uuid", "")
         try:
             if "hard_state" in meta:
-                self.hard_state = HardState(*from_json(meta["hard_state"], tuple[int, str | None]))
+                self.hard_state = from_json(meta["hard_state"], HardState)
             if "base" in meta:
                 self.base_index, self.base_term = from_json(meta["base"], tuple[int, int])
             self.head = head_from_json(meta["head"].encode()) if "head" in meta else Head()
@@ -100,7 +100,7 @@ class SqliteState(LedgerState):
         self.waiting.meta["uuid"] = uuid
 
     def set_hard_state(self, hard_state: HardState) -> None:
-        self.waiting.meta["hard_state"] = to_json((hard_state.term, hard_state.vote)).decode()
+        self.waiting.meta["hard_state"] = to_json(hard_state).decode()
         self.hard_state = hard_state
 
     def put_log(self, entries: Sequence[Entry]) -> None:

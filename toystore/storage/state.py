@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from attrs import define, field
 
 from toystore import ledger
-from toystore.consensus.membership import decode_members
+from toystore.consensus.membership import decode_generation, decode_members
 from toystore.consensus.messages import Entry, Kind, Member, Members
 from toystore.encoding import EncodingError, decode_entry, encode_outcome
 from toystore.ledger import Effect, Remember, SaveChange, SaveOrder, SaveProduct, SetClock, SetLastRestock
@@ -91,6 +91,7 @@ class LedgerState(ABC):
         """Only a node whose storage changed is named by this entry; the others stay named by theirs."""
         head = self.head
         head.election, uuids = decode_members(entry.data)
+        head.generation = max(head.generation, decode_generation(entry.data))
         members = {}
         for node, uuid in uuids.items():
             known = head.members.get(node)

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 
 from toystore.supervisor.child import Child, Condition, Exit, NodeLog, signal_group
 from toystore.supervisor.launch import Command, Node, Prefixes, environment, leashed
-from toystore.supervisor.together import together
+from toystore.together import together
 
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 3.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import field, frozen
@@ -54,12 +54,13 @@ def check_names(names: Iterable[str], nodes: Iterable[Node]) -> None:
             raise UnknownNode(f"there is no node {name!r}; this cluster has {', '.join(known)}")
 
 
-def twistd_command(config_file: Path, data_dir: Path, *options: str) -> Command:
-    """The real roles: `twistd -n toystore-order --config FILE --id N --data-dir DIR`, and `options` to
-    each."""
+def twistd_command(config_file: Path, data_dir: Path, bootstrap: Sequence[str] = ()) -> Command:
+    """The real roles: `twistd -n toystore-order --config FILE --id N --data-dir DIR`. `bootstrap`: the order replicas that
+    a cluster which has just been made begins with (none: it has not)."""
 
     def command(node: Node) -> list[str]:
         where = ("--config", str(config_file), "--id", str(node.id), "--data-dir", str(data_dir))
+        options = ("--bootstrap", ",".join(bootstrap)) if bootstrap and node.role == "front" else ()
         return [*TWISTD, f"toystore-{node.role}", *where, *options]
 
     return command

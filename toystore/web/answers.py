@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -23,6 +24,10 @@ from toystore.web.input import BadInput
 _log = Logger()
 
 
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+"""Twisted has none for 422, for example."""
+
+
 @frozen
 class Reply:
     """An answer, ready to be sent."""
@@ -33,11 +38,17 @@ class Reply:
 
     def send(self, request: server.Request) -> bytes:
         """Set status and headers, the length too; the body is for the caller to return or to write."""
-        request.setResponseCode(self.status)
+        request.setResponseCode(self.status, _PHRASES.get(self.status))
         for name, value in self.headers:
             request.setHeader(name, value)
         request.setHeader(b"Content-Length", b"%d" % len(self.body))
         return self.body
+
+
+HOME_PAGE = Reply(
+    200, b"<!DOCTYPE html><title>toystore</title><h1>Home Page!</h1>", ((b"Content-Type", b"text/html; charset=utf-8"),)
+)
+"""What the servers of the book store had at `/` (row Q10)."""
 
 
 # Errors -----------------------------------------------------------------------------------------------------

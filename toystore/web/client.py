@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.error import ConnectionRefusedError as NobodyListens
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -26,7 +27,7 @@ from toystore.model import CatalogChange, Order, Position, Product, Request
 from toystore.replication.interface import NotLeader
 from toystore.web import codec
 from toystore.web.agent import Body
-from toystore.web.interface import Broken, CatalogBehind, Dated, FeedLine, Submitted, Unreachable
+from toystore.web.interface import Broken, CatalogBehind, Dated, FeedLine, Refused, Submitted, Unreachable
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of the longest answer that is read."""
@@ -115,7 +116,15 @@ class Calls:
             return await self.agent.request(method, f"{self.url}{path}".encode("ascii"), _JSON if body else None, body)
         except Exception as error:
             left = body.started if body else not isinstance(error, ConnectError | ConnectingCancelledError)
-            raise (Broken if left else Unreachable)(f"{self.url}: {error!r}") from error
+            kind = Broken if left else Refused if isinstance(error, NobodyListens) else Unreachable
+            raise kind(f"{self.url}: {error!r}") from error
+
+
+def let_go(exchange: Deferred[T]) -> Deferred[T]:
+    """`exchange`, except that cancelling it is CancelledError and no failure of the exchange, which is left alone."""
+    waiting: Deferred[T] = Deferred()
+    exchange.addCallbacks(waiting.callback, waiting.errback)
+    return waiting
 
 
 def _refused(node: str, reached: Reached) -> Never:

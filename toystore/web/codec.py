@@ -3,7 +3,7 @@
 | bytes | what |
 |---|---|
 | `{"cluster","version","from","requests":[[id,kind,{fields}],..]}` | body of `POST /ledger` |
-| `{"term","results":[["answer",index,term,outcome],["turned_away" or "unsure",0,0,why],..]}` | its answer |
+| `{"term","generation","results":[["answer",index,term,outcome],["turned_away" or "unsure",0,0,why],..]}` | its answer |
 | `{"asof":[generation,index],"age":seconds or null,"value":..}` | a value read at one point |
 | `{"start":position}`, `{"at":position,"products":[..]}`, `{"reset":position}`, `{"age":seconds}` | feed |
 | `{"error":code,"detail":text}`, `{"error":"not_leader","leader":node or null}` | errors |
@@ -70,6 +70,7 @@ class _Batch(msgspec.Struct):
 
 class _Results(msgspec.Struct):
     term: int
+    generation: int
     results: list[tuple[str, int, int, msgspec.Raw]]
 
 
@@ -109,7 +110,8 @@ def _read_request(data: msgspec.Raw) -> Request:
 
 
 def encode_results(term: int, results: Sequence[Result]) -> bytes:
-    return _encoder.encode({"term": term, "results": list(map(_pack_result, results))})
+    generation = max((result.generation for result in results if isinstance(result, Answer)), default=0)
+    return _encoder.encode({"term": term, "generation": generation, "results": list(map(_pack_result, results))})
 
 
 def _pack_result(result: Result) -> tuple[str, int, int, msgspec.Raw | str]:
@@ -124,12 +126,12 @@ def _pack_result(result: Result) -> tuple[str, int, int, msgspec.Raw | str]:
 
 def decode_results(data: bytes) -> Submitted:
     body = _decode(_results_decoder, data, "results of a batch")
-    return Submitted(body.term, tuple(_unpack_result(*result) for result in body.results))
+    return Submitted(body.term, tuple(_unpack_result(body.generation, *result) for result in body.results))
 
 
-def _unpack_result(kind: str, index: int, term: int, rest: msgspec.Raw) -> Result:
+def _unpack_result(generation: int, kind: str, index: int, term: int, rest: msgspec.Raw) -> Result:
     if kind == "answer":
-        return Answer(index, term, decode_outcome(rest))
+        return Answer(index, term, decode_outcome(rest), generation)
     if kind == "turned_away":
         return TurnedAway(_decode(_text_decoder, rest, "a reason"))
     if kind == "unsure":

@@ -110,14 +110,14 @@ class CatalogIsBehind(StoreError):
 
 
 class OutcomeUnknown(StoreError):
-    """It may have been done, or be done yet. An order is found out by asking again with its key; for
-    anything else (key None) one must look."""
+    """It may have been done, or be done yet. What has a key is found out by asking again with it; for anything else (key
+    None) one must look."""
 
     def __init__(self, key: str | None) -> None:
         if key is None:
             super().__init__("outcome_unknown", "look at what it would have changed before asking again")
         else:
-            detail = f"ask again with the Idempotency-Key {key}: an order is never placed twice for one key"
+            detail = f"ask again with the Idempotency-Key {key}: nothing is carried out twice for one key"
             super().__init__("outcome_unknown", detail, (("Idempotency-Key", key),))
         self.key = key
 

@@ -22,6 +22,10 @@ class Unreachable(Exception):
     """No byte of the request has left: connection refused, no route, no connection in time."""
 
 
+class Refused(Unreachable):
+    """Nobody listens at the address: the process that should has ended, or has not begun."""
+
+
 class Broken(Exception):
     """The request has left, and no usable answer came: reset, closed, timed out, or not what it should be."""
 

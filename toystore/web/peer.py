@@ -1,15 +1,15 @@
-"""`POST /peer/step`: messages between replicas."""
+"""`POST /peer/step`: messages between replicas; `POST /peer/view`: those between them and the register of views."""
 
 from __future__ import annotations
 
 from twisted.web import server
 
 from toystore.encoding import EncodingError
-from toystore.replication.transport import PATH, HttpTransport
+from toystore.replication.transport import PATH, VIEW_PATH, HttpTransport
 from toystore.web.answers import Handler, Reply
 from toystore.web.input import BadInput
 
-__all__ = ["PATH", "peer_route"]
+__all__ = ["PATH", "VIEW_PATH", "peer_route"]
 
 
 def peer_route(transport: HttpTransport) -> Handler:

@@ -191,10 +191,11 @@ class LimitedSite(server.Site):
         if self.access_log is None or not isinstance(request, SiteRequest):
             return
         self.access_log.debug(
-            "{client} {method} {uri} {code} {length} {seconds:.6f}",
+            '{client} "{method} {uri} {protocol}" {code} {length} {seconds:.6f}',
             client=_host(request.getClientAddress()),
             method=request.method.decode("ascii", "backslashreplace"),
             uri=request.uri.decode("ascii", "backslashreplace"),
+            protocol=request.clientproto.decode("ascii", "backslashreplace"),
             code=request.code,
             length=request.sentLength,
             seconds=request.seconds_since_start(self.reactor.seconds()),

@@ -19,7 +19,7 @@ from tests.integration.storm import disk
 from tests.integration.storm.blows import Blow
 from tests.integration.storm.storm import Plan, Report, ride, write_storm_config
 
-WHOM = "leader, follower, all (kill only), or the name of a node"
+WHOM = "leader, follower, all or leaders (down to one; both kill only), or the name of a node"
 
 
 @click.command()
@@ -34,6 +34,7 @@ WHOM = "leader, follower, all (kill only), or the name of a node"
 @click.option("--forgetful", is_flag=True, help="On disks that lose with a kill all that was not synced.")
 @click.option("--lie", is_flag=True, help="As --forgetful, and a sync does nothing: the checks must fail.")
 @click.option("--prefix", multiple=True, help="As `toystore up --prefix`.")
+@click.option("--election", type=click.Choice(["raft", "appointed"]), default="raft", show_default=True)
 @click.option("--catalogs", type=int, default=1, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -46,6 +47,7 @@ def main(
     lie: bool,
     prefix: tuple[str, ...],
     catalogs: int,
+    election: str,
     output: str,
     **plan: Any,
 ) -> None:
@@ -56,7 +58,9 @@ def main(
     options = [option for command in prefix for option in ("--prefix", command)]
     if forgetful or lie:
         options += ["--prefix", disk.prefix(disk.build(home), home / "data", lie)]
-    cluster = Cluster(write_storm_config(home / "storm.toml", catalogs=catalogs), home / "data")
+    cluster = Cluster(
+        write_storm_config(home / "storm.toml", catalogs=catalogs, cluster=f'election = "{election}"'), home / "data"
+    )
     try:
         cluster.start(*options)
         report = ride(cluster, Plan(blows=tuple(blows), **plan), lambda blow: click.echo(blow, err=True))

@@ -22,8 +22,8 @@ RECOVERY_SECONDS = 20.0
 
 @frozen
 class Blow:
-    """One blow. `whom` is `leader`, `follower`, the name of a node, or (kill only) `all`; `seconds` is how long
-    it is down or paused."""
+    """One blow. `whom` is `leader`, `follower`, the name of a node, or (kill only) `all`, or `leaders`: one leader after the
+    other, until a single order replica is left; `seconds` is how long it is down or paused."""
 
     verb: str
     whom: str
@@ -55,11 +55,29 @@ class Storming:
         if blow.whom == "all":
             self._crash(blow.seconds)
             return
+        if blow.whom == "leaders":
+            self._down_to_one(blow.seconds)
+            return
         node = self.find(blow.whom)
         self.tell(blow.verb, node)
         self._note(f"{blow.verb} {node}")
         time.sleep(blow.seconds)
         self.tell("start" if blow.verb == "kill" else "resume", node)
+
+    def _down_to_one(self, seconds: float) -> None:
+        """Where leaders are appointed: as soon as the next one leads, it dies too. Only one is left that is in sync."""
+        dead: list[str] = []
+        while len(dead) < len(self.cluster.config.orders) - 1:
+            node = self.cluster.until(
+                lambda: leader if (leader := self.cluster.status()["leader"]) not in (None, *dead) else None,
+                what="the next leader",
+            )
+            self.tell("kill", node)
+            self._note(f"kill {node}")
+            dead.append(node)
+        time.sleep(seconds)
+        for node in dead:
+            self.tell("start", node)
 
     def _note(self, dealt: str) -> None:
         self.dealt.append(dealt)

@@ -25,7 +25,7 @@ from toystore.frontend.storefront import Storefront
 from toystore.model import BOUND, AdjustStock, Line, Product, SetPrice
 from toystore.money import decimals
 from toystore.projections import FORMATS, ChangeFormat
-from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
+from toystore.web.answers import HOME_PAGE, ErrorShape, HotPaths, Reply, json_app
 from toystore.web.errors import RefusedError, StoreError
 from toystore.web.input import BadInput, read_json
 from toystore.web.interface import Dated
@@ -33,7 +33,6 @@ from toystore.web.interface import Dated
 PAGE = 1000
 """Products that are asked for at a time."""
 
-HOME = b"<!DOCTYPE html><title>Books</title><h1>Home Page!</h1>"
 HTML = b"text/html; charset=utf-8"
 PLAIN: Headers = ((b"Content-Type", HTML), (b"Cache-Control", b"no-store"))
 
@@ -66,6 +65,7 @@ class Books:
 
     def __init__(self, storefront: Storefront, currency: str, request_ids: Callable[[], str]) -> None:
         self._store = storefront
+        self._currency = currency
         self._unit = 10 ** decimals(currency)
         self._request_ids = request_ids
 
@@ -75,7 +75,7 @@ class Books:
 
     @app.route("/", methods=["GET"])
     def home(self, request: Request) -> bytes:
-        return Reply(200, HOME, PLAIN).send(request)
+        return HOME_PAGE.send(request)
 
     # Reading
 
@@ -125,9 +125,9 @@ class Books:
         """The write log, as the catalogs of old gave it to one another (row F4)."""
 
         async def write(_: Fields) -> Reply:
-            found = await self._store.history("files")
+            found = await self._store.lookups.history("files")
             told = found.value
-            body = WRITE_LOG.whole(WRITE_LOG.merged(told.changes, told.orders, told.numbers))
+            body = WRITE_LOG.whole(WRITE_LOG.merged(told.changes, told.orders, told.numbers, self._currency))
             return Reply(200, body, (*CSV, *dated(found.asof, found.age)))
 
         return await self._answer(request, {}, write, None)
@@ -139,7 +139,7 @@ class Books:
     async def update_cost(self, request: Request, **path: str) -> bytes:
         async def update(fields: Fields) -> Reply:
             number, cost = _integer(fields, "item_number"), _integer(fields, "cost")
-            name = await self._store.name_of(number, "update_c")
+            name = await self._store.lookups.name_of(number, "update_c")
             carried = await self._store.change(SetPrice(name, cost * self._unit), self._request_ids())
             return _reply(f"Cost of item :{number} successfully updated to:{cost}", *dated(carried.position))
 
@@ -150,7 +150,7 @@ class Books:
     async def update_quantity(self, request: Request, **path: str) -> bytes:
         async def update(fields: Fields) -> Reply:
             number, delta = _integer(fields, "item_number"), _integer(fields, "quantity")
-            name = await self._store.name_of(number, "update_q")
+            name = await self._store.lookups.name_of(number, "update_q")
             carried = await self._store.change(AdjustStock(name, delta, clamp=True), self._request_ids())
             text = f"Quantity of record {number} successfully changed by {delta}"
             return _reply(text, *dated(carried.position))
@@ -162,7 +162,7 @@ class Books:
     async def buy(self, request: Request, **path: str) -> bytes:
         async def place(fields: Fields) -> Reply:
             key, number = key_of(request), _integer(fields, "item_number")
-            line = Line(await self._store.name_of(number, "buy"), 1)
+            line = Line(await self._store.lookups.name_of(number, "buy"), 1)
             carried = await self._store.place("buy", (line,), key, self._request_ids())
             order = carried.done.order
             assert order is not None, "a buy that was carried out has an order"
@@ -184,10 +184,10 @@ class Books:
 
     async def _all(self, kind: str, topic: str | None = None) -> Dated[list[Product]]:
         """Every book, or those on this topic; dated as the first page, as no later one is older."""
-        first = page = await self._store.products(0, PAGE, topic=topic, kind=kind)
+        first = page = await self._store.lookups.products(0, PAGE, topic=topic, kind=kind)
         books, age = list(page.value), page.age
         while len(page.value) == PAGE:
-            page = await self._store.products(books[-1].number, PAGE, topic=topic, at_least=first.asof, kind=kind)
+            page = await self._store.lookups.products(books[-1].number, PAGE, topic=topic, at_least=first.asof, kind=kind)
             books += page.value
             age = None if age is None or page.age is None else max(age, page.age)
         return Dated(books, first.asof, age)
@@ -196,7 +196,7 @@ class Books:
         """These columns of a book; null where there is none."""
 
         async def look_up(fields: Fields) -> Reply:
-            found = await self._store.numbered(_integer(fields, "item_number"), kind)
+            found = await self._store.lookups.numbered(_integer(fields, "item_number"), kind)
             row = self._row(found.value)
             return _reply({name: row[name] for name in shown}, *dated(found.asof, found.age))
 

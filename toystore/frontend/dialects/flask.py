@@ -1,5 +1,5 @@
 """The dialect of the stock service that was written with Flask: as `bazaar`, but all values of an order are texts, and
-`DELETE /invalidate/<name>`, `GET /ping_<id>` and `GET /find_leader_<id>` beside it.
+`DELETE /invalidate/<name>`, `GET /ping_<id>`, `POST /leader_info_<id>` and `GET /find_leader_<id>` beside it.
 
 Option: `first` is the number a customer sees for order 0.
 """
@@ -16,6 +16,7 @@ from toystore.frontend.dialects.bazaar import StocksByPath, app_by_path
 from toystore.frontend.storefront import Storefront
 from toystore.model import Order
 from toystore.web.answers import Reply
+from toystore.web.input import BadInput, read_json
 
 log = Logger()
 
@@ -43,6 +44,24 @@ class Flask(StocksByPath):
             if answers is None:
                 return self.errors.reply(404, "not_found", f"there is no order replica {id_}")
             return self.errors.reply(503, "unavailable", f"order replica {id_} does not answer")
+
+        return (await self.answer(request, work)).send(request)
+
+    @app.route("/leader_info_<int:id_>", methods=["POST"])
+    async def leader_info(self, request: Request, id_: int) -> bytes:
+        """`{"leader": <id>}` is what somebody tells replica `id_`. It is so or not; telling makes nobody the leader."""
+        assert request.content is not None
+        body = request.content.read()
+
+        async def work() -> Reply:
+            told = read_json(body).get("leader")
+            if type(told) is not int:
+                raise BadInput('"leader" must be the id of an order replica')
+            leading = self.store.leading()
+            if leading is None or leading.id != told:
+                known = "none is known" if leading is None else f"it is {leading.id}"
+                return self.errors.reply(409, "another_leader", f"the leader is not {told}: {known}")
+            return self.reply({"leader": told})
 
         return (await self.answer(request, work)).send(request)
 

@@ -62,7 +62,7 @@ class Stocks:
 
     async def look_up(self, name: str, request: Request, body: bytes = b"") -> Reply:
         async def work() -> Reply:
-            found = await self.store.product(_name(name))
+            found = await self.store.lookups.product(_name(name))
             stock = found.value
             data = {"name": stock.name, "price": stock.price / self._unit, "quantity": stock.quantity}
             return self.reply(data, *dated(found.asof, found.age))

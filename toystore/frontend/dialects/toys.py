@@ -83,7 +83,7 @@ class Toys:
     @app.route("/products/<name>", methods=["GET"])
     async def product(self, request: Request, name: str) -> bytes:
         async def look_up() -> Reply:
-            found = await self._store.product(_name(name))
+            found = await self._store.lookups.product(_name(name))
             product = found.value
             data = {
                 "name": product.name,

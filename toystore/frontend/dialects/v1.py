@@ -19,10 +19,10 @@ from twisted.web.server import Request
 from toystore.frontend.dialects import v1_input as take
 from toystore.frontend.dialects.headers import Headers, dated, json_reply, key_of, of_error, of_order
 from toystore.frontend.storefront import Carried, Storefront
-from toystore.model import AdjustStock, Order, Product, PutProduct, Refusal
+from toystore.model import AdjustStock, Command, Order, Product, PutProduct, Refusal
 from toystore.names import product_name
 from toystore.web.answers import ErrorShape, HotPaths, Reply, json_app
-from toystore.web.errors import PROBLEM_TYPE, Internal, Malformed, RefusedError, StoreError, problem
+from toystore.web.errors import PROBLEM_TYPE, Internal, Malformed, OutcomeUnknown, RefusedError, StoreError, problem
 from toystore.web.input import BadInput, whole_number
 
 log = Logger()
@@ -52,7 +52,9 @@ class V1:
         async def list_them(_: str) -> Reply:
             page = take.page_of(request)
             text, topic = take.text_of(request, "q") or "", take.text_of(request, "topic")
-            found = await self._store.products(page.after or 0, page.limit + 1, text, topic, take.min_index_of(request))
+            found = await self._store.lookups.products(
+                page.after or 0, page.limit + 1, text, topic, take.min_index_of(request)
+            )
             rows, more = found.value[: page.limit], len(found.value) > page.limit
             body = {
                 "data": [self._product(product) for product in rows],
@@ -64,7 +66,9 @@ class V1:
 
     async def product(self, name: str, request: Request, body: bytes) -> Reply:
         async def look_up(_: str) -> Reply:
-            found = await self._store.product(_existing(name), take.min_index_of(request), take.linearizable(request))
+            found = await self._store.lookups.product(
+                _existing(name), take.min_index_of(request), take.linearizable(request)
+            )
             headers = (*dated(found.asof, found.age), (b"ETag", take.etag(found.value).encode()))
             if take.not_modified(request, found.value):
                 return Reply(304, b"", headers)
@@ -81,7 +85,7 @@ class V1:
         async def put(request_id: str) -> Reply:
             wanted, version = take.product_in(_content(request)), take.expected_version(request)
             command = PutProduct(take.name_of(name), wanted.price, wanted.topic, wanted.quantity, version)
-            return self._changed(await self._store.change(command, request_id))
+            return await self._change(command, key_of(request), request_id)
 
         return (await self._answer(put)).send(request)
 
@@ -89,14 +93,27 @@ class V1:
     async def adjust(self, request: Request, name: str) -> bytes:
         async def move(request_id: str) -> Reply:
             command = AdjustStock(take.name_of(name), take.delta_in(_content(request)))
-            return self._changed(await self._store.change(command, request_id))
+            return await self._change(command, key_of(request), request_id)
 
         return (await self._answer(move)).send(request)
 
-    def _changed(self, carried: Carried) -> Reply:
+    async def _change(self, command: Command, key: str | None, request_id: str) -> Reply:
+        """With a key, the same change again gets the first answer again, for as long as the ledger remembers it (the last
+        100,000 log entries); a refusal too. Under the same key another change is another request."""
+        if key is None:
+            carried = await self._store.change(command, request_id)
+        else:
+            carried = await self._change_once(command, key)
         (product,) = carried.done.products
-        tag = (b"ETag", take.etag(product).encode())
-        return json_reply({"data": self._product(product)}, *dated(carried.position), tag)
+        headers: Headers = (*dated(carried.position), (b"ETag", take.etag(product).encode()))
+        named: Headers = () if key is None else ((b"Idempotency-Key", key.encode()),)
+        return json_reply({"data": self._product(product)}, *headers, *named)
+
+    async def _change_once(self, command: Command, key: str) -> Carried:
+        try:
+            return await self._store.change(command, take.request_id_of(key, command))
+        except OutcomeUnknown as error:
+            raise OutcomeUnknown(key) from error
 
     # Orders
 

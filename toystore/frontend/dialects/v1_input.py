@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from toystore.encoding import EncodingError
+from toystore.encoding import EncodingError, kind_of, to_json
 from toystore.frontend.dialects.headers import header
-from toystore.model import BOUND, MAX_LINES, ORIGIN, Line, Position, Product, Refusal
+from toystore.model import BOUND, MAX_LINES, ORIGIN, Command, Line, Position, Product, Refusal
 from toystore.names import product_name
 from toystore.web.codec import read_position
 from toystore.web.errors import Malformed, RefusedError, TooLarge
@@ -146,6 +147,14 @@ def nothing_in(body: bytes) -> None:
     """An empty body, or an empty object. Raises BadInput, TooLarge."""
     if body.strip():
         _body(body, ())
+
+
+# Keys -------------------------------------------------------------------------------------------------------
+
+
+def request_id_of(key: str, command: Command) -> str:
+    """The request id of a change with a key: the same for the same change, whoever asks for it, and when."""
+    return "key-" + sha256(to_json((key, kind_of(command), command))).hexdigest()
 
 
 # Preconditions (RFC 9110, 13) -------------------------------------------------------------------------------
