@@ -14,7 +14,7 @@ from attrs import frozen
 from tests.model.actions import Bounds
 from tests.model.rules import Rules, ack_of, names, serves
 from tests.model.search import Found, search
-from tests.model.state import Ask, Heard, Id, Members, Office, Replica, State, View
+from tests.model.state import Ask, Heard, Id, Members, Office, Register, Replica, State, View
 
 LACKS = "a member of the stored in-sync set lacks a committed entry"
 LED_TWICE = "an epoch is led a second time"
@@ -49,7 +49,7 @@ class AskOfAnotherVersion(Rules):
     """R2: an Ask of the leader is accepted at any version."""
 
     def r2_current(self, ask: Ask, stored: View) -> bool:
-        return ask.sender == stored.leader
+        return ask.sender == stored.leader and ask.epoch == stored.epoch
 
 
 class LiveIsInSync(Rules):
@@ -98,6 +98,14 @@ class TakesOverWithoutPromises(FoundsWithoutPromises):
 
     def r4_found(self, state: State, leader: Id) -> State | None:
         return None if state.register.id else super().r4_found(state, leader)
+
+
+class TakesOverByMembersAlone(Rules):
+    """R5: those who are in the highest view that any of them remembers answer for all. But a view with one more may be
+    known to that one only, and the next be led by it."""
+
+    def r5_heard(self, register: Register) -> bool:
+        return True
 
 
 class LowerViewTaken(Rules):
@@ -208,6 +216,7 @@ MUTANTS = (
     Mutant(FoundedTooEarly, Bounds(epochs=1, entries=0, registers=2, versions=1), LED_TWICE, 7),
     Mutant(FoundsWithoutPromises, Bounds(replicas=2, epochs=2, entries=0, registers=2, versions=2), LED_TWICE, 9),
     Mutant(TakesOverWithoutPromises, Bounds(replicas=2, epochs=2, entries=0, registers=2, versions=2), LED_TWICE, 11),
+    Mutant(TakesOverByMembersAlone, Bounds(replicas=2, epochs=2, entries=0, registers=2, versions=4), LACKS, 17),
     Mutant(LowerViewTaken, Bounds(epochs=1, entries=1, versions=3), LACKS, 14, without=frozenset({3, 5, 8})),
     Mutant(LeadsWithAnotherDisk, Bounds(epochs=1, entries=0, wipes=1), LED_TWICE, 3, without=frozenset({3, 5})),
     Mutant(LeadsOnAfterRestart, Bounds(epochs=1, entries=1), "two logs differ below an entry that they share", 3),

@@ -28,7 +28,8 @@ without it (`uses`), and a test compares what is reached with and without them, 
    whichever view or Ask names them. If one of these can acknowledge nothing more in this epoch (a higher term, a new
    uuid), it commits nothing more: what else it waits for, and what it has committed, is dead. It may still append.
 
-3, 4 and 8 do not hold where registers are lost or reads are confirmed: R5 and L7 look at views and terms.
+3, 4 and 8 do not hold where registers are lost or reads are confirmed: R5 and L7 look at views and terms. Nor does 5 where
+registers are lost: the next one may come to a version that was passed.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class Reduction:
         """All that hold within these bounds; those that rest on others that are not used are not used either."""
         if bounds.registers > 1 or bounds.reads > 0:
             without |= {3, 4, 8}
+        if bounds.registers > 1:
+            without |= {5}
         if bounds.versions is not None:
             without |= {2}
         if without & {3, 5}:
@@ -69,7 +72,7 @@ class Reduction:
         """Must the search take this step?"""
         rule, about = action
         if rule == "v3_append":
-            return 6 not in self.uses or next_append(state, *about)
+            return 6 not in self.uses or self._next_append(state, *about)
         if rule == "v1_take":
             return 3 not in self.uses or of_use(state.replicas[about[0]], *about)
         if 7 not in self.uses:
@@ -117,7 +120,7 @@ class Reduction:
         if office is None:
             return replica
         if office.acks and 6 in self.uses:
-            acks = tuple([ack for ack in office.acks if counts(state, who, *ack)])
+            acks = tuple([ack for ack in office.acks if self._counts(state, who, *ack)])
             if acks != office.acks:
                 office = office._replace(acks=acks)
                 replica = replica._replace(office=office)
@@ -130,6 +133,30 @@ class Reduction:
             waited = ((who, replica.uuid), *held_up)
         office = Office(office.synced) if held_up else office._replace(asked=None)
         return replica._replace(view=replica.view._replace(version=1, in_sync=tuple(sorted(set(waited)))), office=office)
+
+    def _next_append(self, state: State, who: Id, epoch: int, last: int) -> bool:
+        """The next entry that it lacks, or all that it has, if that is news to the leader. (6)"""
+        leader, log = appends(state, epoch)
+        assert leader is not None
+        replica = state.replicas[who]
+        same = agreed(replica.log, log)
+        if last != same:
+            return last == same + 1
+        office = state.replicas[leader].office
+        if office is None or state.replicas[leader].term != epoch:
+            return False
+        return ack_of(office, who, replica.uuid) < last and self._counts(state, leader, who, replica.uuid, last)
+
+    def _counts(self, state: State, leader: Id, who: Id, uuid: int, index: int) -> bool:
+        """May the leader commit, or let join, by this acknowledgement? (6)"""
+        replica = state.replicas[leader]
+        office = replica.office
+        assert office is not None
+        if index <= before_epoch(replica.log, replica.term) or index < office.commit:
+            return False
+        if (who, uuid) in RULES.l2_waits_for(replica):
+            return True
+        return uuid == state.replicas[who].uuid and not (8 in self.uses and outdated(state, leader))
 
     def _follower(self, state: State, who: Id) -> Replica:
         """Without its view (3), and with the lowest term that forbids the same (4)."""
@@ -167,32 +194,6 @@ def lacked(state: State, office: Ended) -> bool:
         if who != office.leader and replica.term <= office.epoch and agreed(replica.log, office.log) < len(office.log):
             return True
     return False
-
-
-def next_append(state: State, who: Id, epoch: int, last: int) -> bool:
-    """The next entry that it lacks, or all that it has, if that is news to the leader. (6)"""
-    leader, log = appends(state, epoch)
-    assert leader is not None
-    replica = state.replicas[who]
-    same = agreed(replica.log, log)
-    if last != same:
-        return last == same + 1
-    office = state.replicas[leader].office
-    if office is None or state.replicas[leader].term != epoch:
-        return False
-    return ack_of(office, who, replica.uuid) < last and counts(state, leader, who, replica.uuid, last)
-
-
-def counts(state: State, leader: Id, who: Id, uuid: int, index: int) -> bool:
-    """May the leader commit, or let join, by this acknowledgement? (6)"""
-    replica = state.replicas[leader]
-    office = replica.office
-    assert office is not None
-    if index <= before_epoch(replica.log, replica.term) or index < office.commit:
-        return False
-    if (who, uuid) in RULES.l2_waits_for(replica):
-        return True
-    return uuid == state.replicas[who].uuid and not outdated(state, leader)
 
 
 def outdated(state: State, leader: Id) -> bool:

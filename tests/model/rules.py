@@ -35,7 +35,7 @@ class Rules:
         return state._replace(register=register, told=(*state.told, view))
 
     def r2_accept(self, state: State, ask: Ask) -> State | None:
-        """Only at the version that it names, and from the leader of the stored view."""
+        """Only at the version that it names, and from the leader of the stored view, in its epoch."""
         stored = state.register.stored
         if stored is None or not self.r2_current(ask, stored):
             return None
@@ -45,7 +45,7 @@ class Rules:
         return self.r1_store(state, later(stored, epoch=epoch, leader=ask.leader, in_sync=ask.in_sync))
 
     def r2_current(self, ask: Ask, stored: View) -> bool:
-        return ask.version == stored.version and ask.sender == stored.leader
+        return ask.version == stored.version and ask.epoch == stored.epoch and ask.sender == stored.leader
 
     def r3_replace(self, state: State, leader: Id, live: tuple[Id, ...]) -> State | None:
         """A new epoch, led by one of the in-sync set; what stays of the set is those that are live."""
@@ -79,11 +79,11 @@ class Rules:
         return replica._replace(promised=register)
 
     def r5_take_over(self, state: State, leader: Id) -> State | None:
-        """Every member of the highest view that any remembers has answered under its uuid there."""
-        answers = [heard for heard in state.register.heard if heard is not None and heard.view is not None]
-        if state.register.stored is not None or not answers:
+        """Every replica has answered, and every member of the highest view that any remembers under its uuid there."""
+        views = [heard.view for heard in state.register.heard if heard is not None and heard.view is not None]
+        if state.register.stored is not None or not views or not self.r5_heard(state.register):
             return None
-        highest = max((heard.view for heard in answers if heard.view), key=lambda view: (view.place, view.register))
+        highest = max(views, key=lambda view: (view.place, view.register))
         for who, uuid in highest.in_sync:
             heard = state.register.heard[who]
             if heard is None or heard.uuid != uuid:
@@ -92,6 +92,9 @@ class Rules:
             return None
         view = later(highest, epoch=highest.epoch + 1, leader=leader, in_sync=highest.in_sync)
         return self.r1_store(state, view._replace(register=state.register.id))
+
+    def r5_heard(self, register: Register) -> bool:
+        return None not in register.heard
 
     def r6_accept_loss(self, state: State, who: Id) -> State | None:
         """An operator lets one replica stand for all: a new generation, and what older ones committed counts no more."""
@@ -256,7 +259,7 @@ class Rules:
         replica = state.replicas[who]
         if replica.office is None or replica.view is None or not self.may_ask(replica.office):
             return None
-        ask = Ask(replica.view.version, who, leader, in_sync)
+        ask = Ask(replica.view.version, replica.term, who, leader, in_sync)
         state = state.with_replica(who, replica._replace(office=replica.office._replace(asked=ask)))
         return state._replace(asks=tuple(sorted({*state.asks, ask})))
 

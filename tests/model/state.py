@@ -63,6 +63,7 @@ class View(NamedTuple):
 
 class Ask(NamedTuple):
     version: int
+    epoch: int
     sender: Id
     leader: Id
     in_sync: Members
