@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -74,23 +74,30 @@ def of_the_register(state: State, bounds: Bounds) -> Iterator[Action]:
             yield Action("r5_hear", (who,))
         for who in everyone:
             yield Action("r4_found", (who,))
-            yield Action("r5_take_over", (who,))
+            for live in subsets(everyone):
+                if who in live:
+                    yield Action("r5_take_over", (who, live))
     elif bounds.versions is None or stored.version < bounds.versions:
         more = stored.epoch < bounds.epochs
         for ask in state.asks:
             if more or ask.leader == stored.leader:
                 yield Action("r2_accept", (ask,))
         if more:
-            ids = [who for who, _ in stored.in_sync]
-            for size in range(1, len(ids) + 1):
-                for live in combinations(ids, size):
-                    for leader in live:
-                        yield Action("r3_replace", (leader, live))
+            for live in subsets([who for who, _ in stored.in_sync]):
+                for leader in live:
+                    yield Action("r3_replace", (leader, live))
             if stored.generation + 1 < bounds.generations:
                 for who in everyone:
                     yield Action("r6_accept_loss", (who,))
     if state.register.id + 1 < bounds.registers and stored is not None:
         yield Action("lose_register", ())
+
+
+def subsets(ids: Iterable[Id]) -> Iterator[tuple[Id, ...]]:
+    """All but the empty one."""
+    known = list(ids)
+    for size in range(1, len(known) + 1):
+        yield from combinations(known, size)
 
 
 def of_a_replica(state: State, who: Id, bounds: Bounds, rules: Rules) -> Iterator[Action]:
@@ -104,6 +111,8 @@ def of_a_replica(state: State, who: Id, bounds: Bounds, rules: Rules) -> Iterato
         if leader is not None and leader != who:
             for last in range(1, len(log) + 1):
                 yield Action("v3_append", (who, epoch, last))
+    for epoch in sorted({view.epoch for view in state.told}):
+        yield Action("v3_raise", (who, epoch))
     if state.spent.wipes < bounds.wipes:
         yield Action("wipe", (who,))
 
@@ -118,8 +127,9 @@ def of_a_leader(state: State, who: Id, bounds: Bounds, rules: Rules) -> Iterator
     for index in range(office.commit + 1, len(replica.log) + 1):
         yield Action("l3_commit", (who, index))
     if rules.may_ask(office):
+        for dropped in subsets(member for member, _ in replica.view.in_sync if member != who):
+            yield Action("l4_drop", (who, dropped))
         for member in range(bounds.replicas):
-            yield Action("l4_drop", (who, member))
             for uuid in range(state.replicas[member].uuid + 1):
                 yield Action("l5_join", (who, member, uuid))
             yield Action("l6_hand_over", (who, member, True))
@@ -157,11 +167,15 @@ def told_of(action: Action) -> str:
         case "l3_commit":
             return f"{name(about[0])} commits up to {about[1]}"
         case "l4_drop":
-            return f"{name(about[0])} asks for a view without {name(about[1])}"
+            return f"{name(about[0])} asks for a view without {', '.join(map(name, about[1]))}"
         case "l5_join":
             return f"{name(about[0])} asks for a view with {disk_name(about[1], about[2])}"
         case "l6_hand_over":
             return f"{name(about[0])} asks for {name(about[1])} to lead" + (", with it in the set" if about[2] else "")
+        case "v3_raise":
+            return f"{name(about[0])} hears of epoch {about[1]}"
+        case "r5_take_over":
+            return f"register takes over and appoints {name(about[0])}, in sync {{{', '.join(map(name, about[1]))}}}"
         case "l7_answer":
             return f"{name(about[0])} answers a heartbeat of {name(about[1])}"
         case "crash":
@@ -169,7 +183,7 @@ def told_of(action: Action) -> str:
         case _:
             texts = {
                 "r5_hear": "register hears {}", "r4_found": "register stores the first view, led by {}",
-                "r5_take_over": "register takes over and appoints {}", "r6_accept_loss": "operator accepts {} for all",
+                "r6_accept_loss": "operator accepts {} for all",
                 "l1_propose": "{} appends a command", "l7_read": "a read comes to {}", "wipe": "{} loses its disk",
                 "lose_register": "the register loses its disk",
             }  # fmt: skip

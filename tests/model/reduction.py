@@ -21,9 +21,9 @@ without it (`uses`), and a test compares what is reached with and without them, 
    nobody lacks are forgotten (dead). As a wiped replica lacks all, Appends are kept while a wipe may come.
 6. An Append is taken one entry at a time, or for its acknowledgement alone (composed). An acknowledgement is dead where
    the leader can neither commit nor join by it.
-7. A crash that loses no entry of the log, and an Ask that names a version other than the stored one, which will be
-   refused (within the bounds: a hand-over in the last epoch), only forbid. So do an Ask for a view that contains a disk
-   that is no more, and the appointment of such a disk: without the latter all goes on one epoch lower.
+7. A higher term alone, a crash that loses no entry of the log, and an Ask that names a version other than the stored one,
+   which will be refused (within the bounds: a hand-over in the last epoch), only forbid. So do an Ask for a view that
+   contains a disk that is no more, and the appointment of such a disk: without the latter all goes on one epoch lower.
 8. A leader whose view is not the stored one, with none of its epoch on the way to it, waits for the same disks for ever,
    whichever view or Ask names them. If one of these can acknowledge nothing more in this epoch (a higher term, a new
    uuid), it commits nothing more: what else it waits for, and what it has committed, is dead. It may still append.
@@ -78,6 +78,8 @@ class Reduction:
         if 7 not in self.uses:
             return True
         stored = state.register.stored
+        if rule == "v3_raise":
+            return False
         if rule == "crash":
             return bool(about[1] < len(state.replicas[about[0]].log))
         if rule in ASKS:

@@ -78,7 +78,7 @@ class Rules:
     def r5_promise(self, replica: Replica, register: int) -> Replica:
         return replica._replace(promised=register)
 
-    def r5_take_over(self, state: State, leader: Id) -> State | None:
+    def r5_take_over(self, state: State, leader: Id, live: tuple[Id, ...]) -> State | None:
         """Every replica has answered, and every member of the highest view that any remembers under its uuid there."""
         views = [heard.view for heard in state.register.heard if heard is not None and heard.view is not None]
         if state.register.stored is not None or not views or not self.r5_heard(state.register):
@@ -88,9 +88,10 @@ class Rules:
             heard = state.register.heard[who]
             if heard is None or heard.uuid != uuid:
                 return None
-        if not names(highest.in_sync, leader):
+        if leader not in live or not all(names(highest.in_sync, who) for who in live):
             return None
-        view = later(highest, epoch=highest.epoch + 1, leader=leader, in_sync=highest.in_sync)
+        in_sync = tuple(member for member in highest.in_sync if member[0] in live)
+        view = later(highest, epoch=highest.epoch + 1, leader=leader, in_sync=in_sync)
         return self.r1_store(state, view._replace(register=state.register.id))
 
     def r5_heard(self, register: Register) -> bool:
@@ -138,8 +139,12 @@ class Rules:
         return (who, replica.uuid) in view.in_sync
 
     def v3_append(self, state: State, who: Id, epoch: int, last: int) -> State | None:
-        """An Append of epoch `epoch` that ends at index `last` is taken and acknowledged: Raft's check, truncation only
-        on conflict. A lower epoch is refused."""
+        """An Append of epoch `epoch` that ends at index `last` is taken, and acknowledged once it is on disk."""
+        taken = self.v3_take(state, who, epoch, last)
+        return None if taken is None else self.v3_acknowledge(taken, who, epoch, last)
+
+    def v3_take(self, state: State, who: Id, epoch: int, last: int) -> State | None:
+        """Raft's check, truncation only on conflict. A lower epoch is refused, a higher one is the term from now on."""
         replica = state.replicas[who]
         if not self.v3_current(replica, epoch):
             return None
@@ -152,12 +157,26 @@ class Rules:
         same = agreed(replica.log, log)
         if same < last:
             replica = replica._replace(log=replica.log[:same] + log[same:last])
-        state = state.with_replica(who, replica)
+        return state.with_replica(who, replica)
+
+    def v3_acknowledge(self, state: State, who: Id, epoch: int, last: int) -> State | None:
+        """What is on its disk, and agrees with the leader's log; the leader may have gone on to other things."""
+        leader, log = appends(state, epoch)
+        replica = state.replicas[who]
+        if leader is None or agreed(replica.disk, log) < last:
+            return None
         office = state.replicas[leader].office
         if office is None or state.replicas[leader].term != epoch:
             return state
         acks = acknowledged(office.acks, who, replica.uuid, last)
         return state.with_replica(leader, state.replicas[leader]._replace(office=office._replace(acks=acks)))
+
+    def v3_raise(self, state: State, who: Id, epoch: int) -> State | None:
+        """Any other message tells of a higher epoch."""
+        if epoch <= state.replicas[who].term or all(view.epoch != epoch for view in state.told):
+            return None
+        state = self.l8_end(state, who)
+        return state.with_replica(who, state.replicas[who]._replace(term=epoch))
 
     def v3_current(self, replica: Replica, epoch: int) -> bool:
         return epoch >= replica.term
@@ -167,8 +186,11 @@ class Rules:
     def l1_open(self, state: State, who: Id, synced: int) -> State:
         """An epoch begins with a no-op."""
         replica = state.replicas[who]
-        log = (*replica.log, Entry(replica.term, 0))
+        log = replica.log + self.l1_opening(replica)
         return state.with_replica(who, replica._replace(log=log, office=Office(synced)))
+
+    def l1_opening(self, replica: Replica) -> Log:
+        return (Entry(replica.term, 0),)
 
     def l1_propose(self, state: State, who: Id) -> State | None:
         """A command of a client is appended; it is not on disk yet, and may be sent already."""
@@ -223,12 +245,12 @@ class Rules:
         """Its own disk counts once it has synced."""
         return max(office.synced, index)
 
-    def l4_drop(self, state: State, who: Id, member: Id) -> State | None:
-        """Ask for a view without a member of the view on disk."""
+    def l4_drop(self, state: State, who: Id, dropped: tuple[Id, ...]) -> State | None:
+        """Ask for a view without some members of the view on disk."""
         view = state.replicas[who].view
-        if view is None or member == who or not names(view.in_sync, member):
+        if view is None or who in dropped or not all(names(view.in_sync, member) for member in dropped):
             return None
-        return self.ask(state, who, who, tuple(m for m in view.in_sync if m[0] != member))
+        return self.ask(state, who, who, tuple(member for member in view.in_sync if member[0] not in dropped))
 
     def l5_join(self, state: State, who: Id, member: Id, uuid: int) -> State | None:
         """Ask for a view with one more, once the epoch's no-op is committed and it has all that is committed."""
