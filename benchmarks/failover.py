@@ -93,15 +93,19 @@ def figures(waits: Sequence[float]) -> dict[str, float]:
 
 @click.command()
 @click.option("--times", type=click.IntRange(1, 1000), default=20, show_default=True, help="How often a leader is killed.")
+@click.option("--election", type=click.Choice(["raft", "appointed"]), default="raft", show_default=True)
 @click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--directory", type=click.Path(exists=True, file_okay=False), help="Where the data is; a real disk.")
-def main(times: int, output: str, directory: str | None) -> None:
+def main(times: int, election: str, output: str, directory: str | None) -> None:
     """Kill leaders, and measure how long clients wait."""
     end_in_order_on_sigterm()
     kills: list[Kill] = []
     before = machine.load()
     try:
-        with tempfile.TemporaryDirectory(dir=directory, prefix="ours-") as made, ours.running(Path(made) / "shop") as store:
+        with (
+            tempfile.TemporaryDirectory(dir=directory, prefix="ours-") as made,
+            ours.running(Path(made) / "shop", election) as store,
+        ):
             wrk.fire(store.url, store.volley("buy"), CASE.connections, 2)
             for number in range(1, times + 1):
                 kills.append(kill_leader(store))
@@ -111,13 +115,15 @@ def main(times: int, output: str, directory: str | None) -> None:
         sys.exit(3)
     after, waits = machine.load(), [kill.longest_ms for kill in kills]
     date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    about = {"date": date, "cores": os.cpu_count(), "load_before": before, "load_after": after}
+    about = {"date": date, "election": election, "cores": os.cpu_count(), "load_before": before, "load_after": after}
     if output == "json":
         told = [asdict(kill) for kill in kills]
         click.echo(json.dumps({"format": 1, **about, "milliseconds": figures(waits), "kills": told}, indent=1))
     else:
         loads = [" ".join(f"{value:.2f}" for value in when) for when in (before, after)]
-        click.echo(f"{date}, {os.cpu_count()} cores; load average before {loads[0]}, after {loads[1]}\n{as_text(kills)}")
+        click.echo(
+            f"{date}, {election}, {os.cpu_count()} cores; load average before {loads[0]}, after {loads[1]}\n{as_text(kills)}"
+        )
     kept = not any(kill.faults for kill in kills) and figures(waits)["p99"] < PROMISED_MS
     sys.exit(0 if kept else 1)
 

@@ -28,7 +28,7 @@ OTHERS = tuple(f"Toy-{n:04}" for n in range(len(TOYS) + 1, PRODUCTS + 1))
 ORDER = '{"side": "buy", "lines": [{"name": "%s", "quantity": 1}]}'
 
 
-def config(ports: Sequence[int]) -> str:
+def config(ports: Sequence[int], election: str) -> str:
     """A cluster on five ports of the nodes and one of the customers, without restock."""
     *nodes, public = ports
 
@@ -38,7 +38,7 @@ def config(ports: Sequence[int]) -> str:
     roles = (("order", 1), ("order", 2), ("order", 3), ("catalog", 1), ("front", 1))
     return "\n".join(
         [
-            '[cluster]\nname = "benchmark"\ncatalog_csv = "catalog.csv"\n[restock]\nevery = 0',
+            f'[cluster]\nname = "benchmark"\nelection = "{election}"\ncatalog_csv = "catalog.csv"\n[restock]\nevery = 0',
             *(node(role, id_, port) for (role, id_), port in zip(roles, nodes, strict=True)),
             f'cache_size = {CACHE_SIZE}\n[[front.public]]\ndialect = "v1"',
             f'listen = "tcp:{public}:interface=127.0.0.1"\n',
@@ -86,11 +86,11 @@ class Ours:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[Ours]:
+def running(home: Path, election: str = "raft") -> Iterator[Ours]:
     """Runs with its data in `home`. Raises DidNotStart."""
     home.mkdir()
     ports = free_ports(6)
-    (home / "cluster.toml").write_text(config(ports))
+    (home / "cluster.toml").write_text(config(ports, election))
     (home / "catalog.csv").write_text(catalog())
     names = ("order-1", "order-2", "order-3", "catalog-1", "front-1")
     path = os.pathsep.join(part for part in (str(ROOT), os.environ.get("PYTHONPATH", "")) if part)

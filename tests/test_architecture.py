@@ -25,7 +25,7 @@ LEVELS = (
     ("projections", "together"),
     ("storage", "web", "replication", "ops"),
     ("orders", "catalog", "frontend", "shop"),
-    ("compose", "supervisor"),
+    ("compose", "daemon", "supervisor"),
     ("orders.tap", "catalog.tap", "frontend.tap", "drills", "commands", "cli", "__main__"),
 )
 """From the bottom up; a module imports from its own level and from those below."""
@@ -118,7 +118,7 @@ def test_roles_do_not_import_one_another(name: str) -> None:
 
 
 def test_only_compose_and_taps_name_the_reactor() -> None:
-    allowed = ("compose", "orders.tap", "catalog.tap", "frontend.tap", "supervisor", "commands", "cli", "shop")
+    allowed = ("compose", "daemon", "orders.tap", "catalog.tap", "frontend.tap", "supervisor", "commands", "cli", "shop")
     for name in MODULES:
         if not any(within(name, part) for part in allowed):
             assert "twisted.internet.reactor" not in imports(name), name

@@ -121,7 +121,7 @@ def test_the_tables() -> None:
 
 
 def test_the_cluster_that_is_measured_is_a_valid_one_without_restock(tmp_path: Path) -> None:
-    text = ours.config(range(12001, 12007))
+    text = ours.config(range(12001, 12007), "appointed")
     assert tomllib.loads(text)["restock"]["every"] == 0
     (tmp_path / "cluster.toml").write_text(text)
     (tmp_path / "catalog.csv").write_text(ours.catalog())

@@ -10,7 +10,7 @@ from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
-from toystore import compose
+from toystore import compose, daemon
 from toystore.ops.config import ConfigError, default_config_path, load_config
 from toystore.ops.options import RoleOptions
 from toystore.storage.database import DataDirInUse
@@ -57,11 +57,11 @@ def test_what_can_not_begin_ends_the_process_with_a_reason(
     error: Exception, code: int, says: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(compose.os, "_exit", ended.append)
+    monkeypatch.setattr(daemon.os, "_exit", ended.append)
     told: list[str] = []
-    monkeypatch.setattr(compose._log, "critical", lambda text, **fields: told.append(text.format(**fields)))
-    monkeypatch.setattr(compose._log, "failure", lambda text, failure, **fields: told.append(text.format(**fields)))
-    compose.end_process("order-1", Failure(error))
+    monkeypatch.setattr(daemon._log, "critical", lambda text, **fields: told.append(text.format(**fields)))
+    monkeypatch.setattr(daemon._log, "failure", lambda text, failure, **fields: told.append(text.format(**fields)))
+    daemon.end_process("order-1", Failure(error))
     assert ended == [code]
     assert says in told[0]
     assert told[0].startswith("order-1")

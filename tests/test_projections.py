@@ -190,6 +190,22 @@ def test_after_a_restart_a_torn_file_is_whole_again(tmp_path: Path) -> None:
     assert files(tmp_path) == whole
 
 
+def test_a_file_of_a_history_that_is_over_is_built_anew(tmp_path: Path) -> None:
+    """An operator has accepted a loss: what the file holds beyond that is not what was sold."""
+    replica, other = FakeReplica(rows=SHOP), FakeReplica(rows=SHOP)
+    projector = project(replica, tmp_path)
+    carry_out(replica, buy("tesla"), buy("gamestop"), buy("tesla"))
+    held(projector)
+    carry_out(other, buy("gamestop", 5))
+    replica.storage, replica.generation, replica._applied = other.storage, 1, other._applied
+    replica.install_snapshot()
+    held(projector)
+    assert files(tmp_path)["toys-orders.txt"] == b"0,gamestop,5\r\n"
+    carry_out(replica, buy("tesla", 2))
+    held(projector)
+    assert files(tmp_path)["toys-orders.txt"] == b"0,gamestop,5\r\n1,tesla,2\r\n"
+
+
 def test_a_projection_is_up_to_date_once_what_was_applied_has_been_seen(tmp_path: Path) -> None:
     replica = FakeReplica(rows=SHOP)
     projector = project(replica, tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
-from toystore.compose import EX_USAGE
+from toystore.daemon import EX_USAGE
 from toystore.ops.options import RoleOptions
 
 UNITS = Path(__file__).resolve().parent.parent / "etc" / "systemd"

@@ -9,20 +9,13 @@ from __future__ import annotations
 import os
 import random
 import secrets
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
-from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver, Logger
-from twisted.python.failure import Failure
+from twisted.logger import Logger
 
 from toystore.catalog.feed import Feed
 from toystore.catalog.forward import Forwarder
@@ -32,6 +25,7 @@ from toystore.catalog.routes import CatalogRoutes
 from toystore.catalog.window import Window
 from toystore.consensus.node import NodeConfig
 from toystore.consensus.register import RegisterConfig
+from toystore.daemon import Daemon, end_process
 from toystore.frontend.appointer import Appointer
 from toystore.frontend.balance import Balance, RoundRobin, RoundRobinByKind
 from toystore.frontend.cache import Cache
@@ -45,20 +39,16 @@ from toystore.frontend.slots import SlotRecord
 from toystore.frontend.storefront import OrderReplica, Storefront
 from toystore.frontend.subscription import Subscription
 from toystore.frontend.view_routes import add_view_routes
-from toystore.ops.addresses import host_and_port, with_backlog
+from toystore.ops.addresses import host_and_port
 from toystore.ops.catalog_csv import read_catalog
 from toystore.ops.config import CatalogNode, Config, ConfigError, FrontNode, Node, OrderNode
 from toystore.ops.health import Health, NodeFacts
-from toystore.ops.logs import log_observer
-from toystore.ops.options import RoleOptions
 from toystore.orders.projection import Projection, Projector
 from toystore.orders.routes import ERRORS as ORDER_ERRORS
 from toystore.orders.routes import MAX_BODY, OrderRoutes
 from toystore.orders.seed import Seed
-from toystore.replication.replicator import ModeMismatch, Pace, Replicator
+from toystore.replication.replicator import Pace, Replicator
 from toystore.replication.transport import HttpTransport
-from toystore.storage.database import DataDirInUse
-from toystore.storage.interface import StorageError
 from toystore.storage.sqlite import SqliteStorage
 from toystore.storage.thread import OwnThread
 from toystore.storage.views import FileViewStore
@@ -68,109 +58,11 @@ from toystore.web.answers import INTERNAL_ERRORS, ErrorShape
 from toystore.web.client import HttpCatalogService, HttpOrderService
 from toystore.web.site import LimitedSite, make_site
 
-EX_SOFTWARE = 70
-"""The exit code where a replica can not go on (sysexits.h)."""
-EX_USAGE = 2
 TICKS_PER_HEARTBEAT = 5
 LEADER_LOG = "Front_end_log/Front_end_log.csv"
 """Below the directory of a front end."""
 
 _log = Logger()
-
-
-# How a role runs ----------------------------------------------------------------------------------------------------
-
-
-class Daemon(Service):
-    """One role: `begin`, then listen, until the process is told to stop; then `end`, and close the listeners.
-
-    What can not begin ends the process: 1 for a taken port or data directory, 70 for a broken storage, each with a
-    message that says what and where.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        reactor: Any,
-        begin: Callable[[], Awaitable[None]],
-        end: Callable[[], Awaitable[None]],
-        listeners: Sequence[tuple[str, LimitedSite]],
-        close_first: bool = False,
-    ) -> None:
-        """`close_first`: take no new connections while `end` is under way."""
-        self.name: str = name
-        self._close_first = close_first
-        self._reactor = reactor
-        self._begin, self._end, self._listeners = begin, end, listeners
-        self._ports: list[IListeningPort] = []
-        self._observer = log_observer(name)
-
-    def setServiceParent(self, parent: Any) -> None:  # noqa: N802
-        """twistd asks its application for where to log before it starts it."""
-        parent.setComponent(ILogObserver, self._observer)
-        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
-
-    def startService(self) -> None:  # noqa: N802
-        super().startService()  # type: ignore[no-untyped-call]
-        Deferred.fromCoroutine(self._start()).addErrback(lambda failure: end_process(self.name, failure))
-
-    async def _start(self) -> None:
-        await self._begin()
-        for description, site in self._listeners:
-            endpoint = serverFromString(self._reactor, with_backlog(description))
-            self._ports.append(await endpoint.listen(site))
-
-    def stopService(self) -> Deferred[None]:  # noqa: N802
-        super().stopService()  # type: ignore[no-untyped-call]
-        return Deferred.fromCoroutine(self._stop())
-
-    async def _stop(self) -> None:
-        if self._close_first:
-            await self._close()
-        await self._end()
-        await self._close()
-
-    async def _close(self) -> None:
-        ports, self._ports = self._ports, []
-        for port in ports:
-            stopped = port.stopListening()
-            if stopped is not None:
-                await stopped
-
-
-def end_process(name: str, failure: Failure) -> None:
-    """Say why, and end at once: nothing that is not on disk may be said any more."""
-    error = failure.value
-    if isinstance(error, CannotListenError):
-        where = f"{error.interface or '*'}:{error.port}"
-        _log.critical("{name} can not listen on {where}: the port is taken", name=name, where=where)
-        code = 1
-    elif isinstance(error, DataDirInUse | ModeMismatch):
-        _log.critical("{name} can not start: {reason}", name=name, reason=error)
-        code = 1
-    elif isinstance(error, StorageError):
-        _log.critical("{name} can not trust its storage: {reason}", name=name, reason=error)
-        code = EX_SOFTWARE
-    else:
-        _log.failure("{name} can not go on", failure, name=name)
-        code = EX_SOFTWARE
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def run_role(role: Callable[[Config, int, Any], Daemon], options: RoleOptions) -> IService:
-    """What a tap calls: read the config, and build the role on the reactor of this process."""
-    from twisted.internet import reactor
-
-    reactor.seconds = time.monotonic  # type: ignore[method-assign]  # timers must not follow the wall clock
-    try:
-        config = options.read_config()
-        for warning in config.warnings:
-            print(warning, file=sys.stderr)  # noqa: T201  # before there is a log
-        return role(config, options.node_id, reactor)
-    except (ConfigError, ValueError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # before there is a log
-        sys.exit(EX_USAGE)
 
 
 def new_id() -> str:
@@ -405,11 +297,15 @@ def front_end(config: Config, id_: int, reactor: Any, bootstrap: Sequence[str] |
     root = routes.resource()
     if appointer is not None:
         add_view_routes(root.add("POST", peer.VIEW_PATH, peer.peer_route(transport)), appointer)
-    listeners = [(node.listen, make_site(root, reactor, errors=INTERNAL_ERRORS))]
-    for other in node.publics:
-        if other.dialect not in DIALECTS:
+    own = (node.listen, make_site(root, reactor, errors=INTERNAL_ERRORS))
+    return Daemon(node.name, reactor, begin, end, [own, *dialects(config, node, storefront, reactor)], close_first=True)
+
+
+def dialects(config: Config, node: FrontNode, storefront: Storefront, reactor: Any) -> Iterator[tuple[str, LimitedSite]]:
+    """Where customers are listened to, and the site that speaks with them. Raises ConfigError."""
+    for public in node.publics:
+        if public.dialect not in DIALECTS:
             known = ", ".join(DIALECTS)
-            raise ConfigError(f"{config.path}: {node.name}: this version speaks {known}, not {other.dialect!r}")
-        dialect = make_dialect(other.dialect, storefront, config.cluster.currency, new_id, other.options)
-        listeners.append((other.listen, make_site(dialect.resource(), reactor, errors=dialect.errors, log=_log)))
-    return Daemon(node.name, reactor, begin, end, listeners, close_first=True)
+            raise ConfigError(f"{config.path}: {node.name}: this version speaks {known}, not {public.dialect!r}")
+        dialect = make_dialect(public.dialect, storefront, config.cluster.currency, new_id, public.options)
+        yield public.listen, make_site(dialect.resource(), reactor, errors=dialect.errors, log=_log)

@@ -105,7 +105,7 @@ _STRENGTHS: dict[str, tuple[float, float, float]] = {
     "lie": (0.25, 0.3, 0.8),
     "stop": (0.4, 0.2, 0.8),
     "register": (0.5, 0.2, 1.5),
-    "amnesia": (0.3, 0.2, 0.8),
+    "amnesia": (0.5, 0.5, 2.0),
 }
 """The probability that a run has the fault, and its least and greatest strength."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.application.service import IService
 
-from toystore.compose import catalog_replica, run_role
+from toystore.compose import catalog_replica
+from toystore.daemon import run_role
 from toystore.ops.options import RoleOptions as Options
 
 __all__ = ["Options", "makeService"]

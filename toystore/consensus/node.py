@@ -7,12 +7,11 @@ had to wait for the save, apply.
 
 from __future__ import annotations
 
-import enum
 import random as random_module
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from toystore.consensus.appointed import AppointedElection
 from toystore.consensus.election import Election, RaftElection
@@ -38,49 +37,11 @@ from toystore.consensus.messages import (
     TimeoutNow,
     VoteReply,
 )
+from toystore.consensus.ready import Ready, Role
 from toystore.consensus.settings import Limits, NodeConfig
 from toystore.consensus.views import Claim, View
 
 __all__ = ["Limits", "Node", "NodeConfig", "NotLeading", "Ready", "Role"]
-
-
-class Role(enum.Enum):
-    FOLLOWER = "follower"
-    PRE_CANDIDATE = "pre-candidate"
-    CANDIDATE = "candidate"
-    LEADER = "leader"
-    LEARNER = "learner"
-
-
-@frozen
-class Ready:
-    """What must happen now. `reply` may leave once `hard_state` and `entries` are on disk (at once if there is neither).
-
-    `apply` is committed and on this node's disk. `reads` are confirmed at an applied index of at least the number given;
-    `lost_reads` never will be. `snapshots` are peers that need one, with the index each has applied. `forgot`: this disk
-    has less than it acknowledged and needs a new uuid; the node takes part in nothing until `renewed`.
-    """
-
-    send: tuple[Message, ...] = ()
-    hard_state: HardState | None = None
-    entries: tuple[Entry, ...] = ()
-    reply: tuple[Message, ...] = ()
-    apply: tuple[Entry, ...] = ()
-    reads: tuple[tuple[int, int], ...] = ()
-    lost_reads: tuple[int, ...] = ()
-    snapshots: tuple[tuple[NodeId, int], ...] = ()
-    forgot: bool = False
-
-    @property
-    def must_save(self) -> bool:
-        return self.hard_state is not None or bool(self.entries)
-
-    @property
-    def nothing(self) -> bool:
-        return self == _NOTHING
-
-
-_NOTHING = Ready()
 
 
 class NotLeading(Exception):

@@ -6,7 +6,8 @@ from functools import partial
 
 from twisted.application.service import IService
 
-from toystore.compose import front_end, run_role
+from toystore.compose import front_end
+from toystore.daemon import run_role
 from toystore.ops.options import FrontOptions as Options
 
 __all__ = ["Options", "makeService"]

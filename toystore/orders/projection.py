@@ -89,9 +89,14 @@ class Projection:
         self._next_order = 0
         self._next_change = (0, 0)
         self._index = 0
+        self._generation = 0
 
     async def catch_up(self) -> None:
         """Raises OSError; the next one builds the file anew then."""
+        generation, self._generation = self._generation, self._replica.position().generation
+        if generation != self._generation and self._file is not None:
+            self._file.close()  # it holds what is not so any more
+            self._file = None
         if isinstance(self._format, ProductFormat):
             await self._rewrite(self._format)
             return

@@ -46,6 +46,8 @@ class _Sending:
     info: SpoolInfo
     spool: Spool
     offset: int = 0
+    received: int = 0
+    """How much the receiver has, as it said last."""
     silence: int = 0
     timer: IDelayedCall | None = None
 
@@ -107,11 +109,17 @@ class Sender:
             self.log.warn("{peer} does not take its snapshot", peer=peer)
             self._end(peer, None)
         else:
+            sending.offset = sending.received
             self._send_chunk(node, term, peer, sending)
 
     def on_reply(self, reply: SnapshotReply) -> None:
+        """Only news is answered at once. What says less than is known came late or twice, or its sender has lost what it
+        had: that is seen when nothing better has come after `patience`."""
         sending = self._transfers.get(reply.sender)
         if sending is None or sending.transfer != reply.transfer:
+            return
+        sending.received = min(reply.offset, sending.info.size)
+        if sending.received <= sending.offset and not (reply.refused or reply.installed):
             return
         if sending.timer is not None:
             sending.timer.cancel()
@@ -124,7 +132,7 @@ class Sender:
             self.log.info("{peer} has installed its snapshot of {n} bytes", peer=reply.sender, n=sending.info.size)
             self._end(reply.sender, sending.info.meta.index)
         else:
-            sending.offset = min(reply.offset, sending.info.size)
+            sending.offset = sending.received
             self._send_chunk(reply.to, reply.term, reply.sender, sending)
 
     def _end(self, peer: NodeId, index: int | None) -> None:
