@@ -13,6 +13,7 @@ from itertools import product
 from attrs import field, frozen
 
 from tests.model.actions import log_text, name, subsets, view_text
+from tests.model.invariants import broken
 from tests.model.rules import Rules
 from tests.model.state import Ask, Entry, Heard, Id, Log, State, View, beginning
 
@@ -188,6 +189,9 @@ class Trace:
         after = self._after(event)
         if after is None:
             raise self._rejected(event, "no rule allows it")
+        wrong = broken(self.state, after, self.rules) if isinstance(event, Stored | Took | Committed | Appended) else None
+        if wrong is not None:
+            raise self._rejected(event, wrong)
         self.state = after
 
     def _rejected(self, event: object, why: str) -> Rejected:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from tests.consensus.harness import Replica
+from tests.consensus.harness import Network, Replica
 from tests.consensus.realm import FRONT, Realm
 from tests.consensus.trace import short
 from tests.model import trace
@@ -84,8 +84,21 @@ class Watched(Realm):
         self.led.pop(name, None)
 
     def lose_register(self) -> object:  # type: ignore[override]
+        self.register_number(self.register_name)
         self.trace.note(trace.RegisterLost())
+        self.register_number(self.register_name + "'")
         return super().lose_register()
+
+    # What others check in their way
+
+    def _note_role(self, name: str, replica: Replica) -> None:
+        """A leader that begins when the next is appointed already may lack what that one committed: the model knows."""
+        if replica.node is not None:
+            replica.role = replica.node.role
+
+    def _apply(self, replica: Replica, entry: real.Entry) -> None:
+        """Whether it may be applied is asked of the model, which also knows when there is no register."""
+        Network._apply(self, replica, entry)
 
     # What is taken
 
