@@ -173,8 +173,9 @@ class AppointedOffice:
             self._ask_for(node.id, {**self._view.in_sync, peer: progress.uuid})
 
     def hand_to(self, target: NodeId, leaving: bool) -> None:
+        """From the storage that is in sync: another one could not lead, and nobody else might be left who can."""
         members = self._view.in_sync
-        if target in members:
+        if members.get(target) == self._leadership.peers[target].uuid:
             stays = {peer: uuid for peer, uuid in members.items() if not (leaving and peer == self._node.id)}
             self._ask_for(target, stays)
 
