@@ -7,7 +7,7 @@ import pytest
 from tests.consensus.realm import Realm
 from toystore.consensus.messages import Ask, Ping
 from toystore.consensus.register import CannotAppoint
-from toystore.consensus.views import View
+from toystore.consensus.views import NO_CLAIM, View
 
 
 @pytest.fixture
@@ -249,6 +249,15 @@ class TestWhoIsWaitedFor:
         assert three.commands("3") == ["a"]
         assert in_sync(three) == {"1", "2", "3"}
 
+    def test_a_wiped_leader_does_not_lead_its_epoch_again(self, three: Realm) -> None:
+        """To its new disk the present view is new. What it would append has an index and an epoch that others know."""
+        three.cut.add(("3", "f1"))
+        three.wipe("3")
+        three.start("3")
+        three.run(50)
+        assert three.node("3").hard_state.view == three.stored[0]
+        assert three.node("3").leadership is None
+
     def test_a_member_whose_disk_stalls_is_left_out(self, three: Realm) -> None:
         """It answers heartbeats, and acknowledges nothing."""
         three.stall("1")
@@ -295,6 +304,17 @@ class TestFencing:
             three.pump("1")
             assert three.node("1").hard_state.view == known
             assert three.node("1").hard_state.term == 1
+
+    def test_a_disk_that_has_promised_nothing_stays_with_the_register_it_knows(self, three: Realm) -> None:
+        three.wipe("1")
+        three.start("1")
+        three.settle()
+        known = three.node("1").hard_state
+        assert known.promised == NO_CLAIM
+        other = View("S", 0, 9, 9, "order-1", {"order-1": "u1'"})
+        three.node("1").step(Ping("front-1", "order-1", 9, 10**9, other))
+        three.pump("1")
+        assert three.node("1").hard_state == known
 
     def test_a_view_is_saved_before_it_is_told_of(self, three: Realm) -> None:
         three.stall("1")
