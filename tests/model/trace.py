@@ -7,7 +7,8 @@ that a process has given up without a crash is left as it is: a leader that does
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from itertools import product
 
 from attrs import field, frozen
@@ -176,14 +177,22 @@ class Trace:
     def __init__(self, replicas: int, rules: Rules | None = None) -> None:
         self.rules = rules or RulesOfTraces()
         self.state = beginning(replicas)
-        self.count = 0
+        self.tally: Counter[str] = Counter()
+        """Events so far, by kind."""
+        self.tell: Callable[[str], None] | None = None
         self._down: set[Id] = set()
         self._answers: list[set[Heard]] = [set() for _ in range(replicas)]
         self._due: dict[tuple[Id, int], int] = {}
 
+    @property
+    def count(self) -> int:
+        return self.tally.total()
+
     def note(self, event: object) -> None:
         """Carry it out. Raises Rejected."""
-        self.count += 1
+        self.tally[type(event).__name__] += 1
+        if self.tell is not None:
+            self.tell(f"event {self.count}: {event}")
         if isinstance(event, Event) and event.who in self._down and not isinstance(event, Restarted | Told):
             raise self._rejected(event, f"{name(event.who)} is down")
         after = self._after(event)

@@ -1,12 +1,20 @@
-"""Random trouble for a watched cluster: messages lost, repeated, late; crashes, wiped and stalled disks, cut links."""
+"""Random trouble for a watched cluster: messages lost, repeated, late; crashes, wiped and stalled disks, cut links.
+
+`python -m tests.model.trouble 17` repeats a seed and prints what happened; `--count` goes on from there.
+"""
 
 from __future__ import annotations
 
+import argparse
 import random
+import sys
 
 from tests.consensus.realm import FRONT
+from tests.model.trace import Rejected, Trace
 from tests.model.watched import Watched
 from toystore.consensus.register import Register, RegisterConfig
+
+STEPS = 40
 
 
 class Hasty(Watched):
@@ -20,24 +28,29 @@ class Hasty(Watched):
 
 
 class Trouble:
-    """One cluster of three and one seed."""
+    """One cluster of three and one seed. `findings`: with what leads to those of test_findings.py, which are lost registers
+    and disks that are wiped during a hand-over."""
 
-    def __init__(self, seed: int, registers: bool = True) -> None:
+    def __init__(self, seed: int, findings: bool = False) -> None:
         self.random = random.Random(seed)
         times = {"election_ticks": (12, 16), "heartbeat_ticks": 2, "resend_ticks": 4, "suspect_ticks": 8}
         self.realm = Hasty.appointed(3, seed=seed, **times)
         self.names = list(self.realm.replicas)
-        self.registers = registers
+        self.findings = findings
         self.commands = self.tokens = self.wiped = 0
 
-    def play(self, steps: int = 60) -> None:
+    def play(self, steps: int = STEPS) -> None:
         self.realm.run(4)
         kinds = {
             self.time: 12, self.messages: 20, self.clients: 8, self.links: 3, self.process: 4, self.stall: 2,
-            self.register: 2, self.hand_over: 1, self.wipe: 1, self.calm: 3, self.lose_register: int(self.registers),
+            self.register: 2, self.hand_over: 1, self.wipe: 1, self.calm: 3, self.lose_register: int(self.findings),
         }  # fmt: skip
         for kind in self.random.choices(list(kinds), list(kinds.values()), k=steps):
             kind()
+
+    @property
+    def trace(self) -> Trace:
+        return self.realm.trace
 
     def up(self) -> list[str]:
         return [name for name in self.names if self.realm.replicas[name].node is not None]
@@ -125,6 +138,8 @@ class Trouble:
 
     def wipe(self) -> None:
         """One disk at a time: the next when that one is in sync again."""
+        if not self.findings and any(self.realm.node(name).leadership.transferee for name in self.leaders()):  # type: ignore[union-attr]
+            return
         uuids = {replica.config.id: replica.disk.uuid for replica in self.realm.replicas.values()}
         stored = self.realm.register_disk
         if stored is not None and dict(stored.in_sync) == uuids:
@@ -132,3 +147,29 @@ class Trouble:
             name = self.random.choice(self.names)
             self.realm.wipe(name)
             self.realm.start(name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.model.trouble", description="Watch the core in random trouble.")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--count", type=int, default=1, help="how many seeds, from that one on")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--findings", action="store_true", help="lose registers too, and wipe disks during hand-overs")
+    options = parser.parse_args()
+    events = failed = 0
+    for seed in range(options.seed, options.seed + options.count):
+        trouble = Trouble(seed, options.findings)
+        if options.count == 1:
+            trouble.realm.tell = trouble.trace.tell = print
+        try:
+            trouble.play(options.steps)
+        except (Rejected, AssertionError) as error:
+            failed += 1
+            print(f"seed {seed}: {type(error).__name__}: {error}")
+        events += trouble.trace.count
+    print(f"{options.count} traces, {events} events, {failed} rejected")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
