@@ -160,6 +160,24 @@ class TestFailover:
         assert three.settle() == "3"
         assert three.commands("1") == ["a"]
 
+    def test_one_whose_disk_is_lost_as_it_is_appointed_is_not_the_only_one_left(self, three: Realm) -> None:
+        """Found by seed 2266 of the simulator: were the silent ones left out together with the appointment, order-2 would
+        be the only one in sync, and have nothing."""
+        three.propose("3", "a")
+        three.run(5)
+        three.crash("3")
+        three.isolate("1")
+        three.cut |= {("f1", "2")}
+        three.gone("3")
+        three.run(70)
+        assert three.view.leader == "order-2"
+        three.wipe("2")
+        three.start("2")
+        three.cut.clear()
+        assert three.settle(60) == "1"
+        assert three.commands("1") == ["a"]
+        assert in_sync(three) == {"1", "2"}
+
     def test_a_restarted_leader_does_not_lead_on_in_its_epoch(self, three: Realm) -> None:
         """Rule 3: leadership ends with the process; it may get a new epoch."""
         three.restart("3")

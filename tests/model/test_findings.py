@@ -21,7 +21,6 @@ def without_1(realm: Realm) -> None:
     assert set(realm.view.in_sync) == {"order-2", "order-3"}
 
 
-@pytest.mark.xfail(reason="R5: the members of the last view that they know of answer for all", strict=True)
 def test_who_alone_knows_the_last_view_is_waited_for(three: Realm) -> None:
     """1 joins, and is appointed alone, which only 1 hears; then the register loses its disk while 1 is down. Without the
     rule that all have promised, what 1 acknowledged alone is lost. (Mutant TakesOverByMembersAlone.)"""
@@ -50,7 +49,6 @@ def test_who_alone_knows_the_last_view_is_waited_for(three: Realm) -> None:
     assert "alone" in three.commands("2")
 
 
-@pytest.mark.xfail(reason="L6: whoever has everything is handed the office, from whatever disk", strict=True)
 def test_a_disk_that_is_no_more_is_not_appointed(three: Realm) -> None:
     """While the leader waits for its heir to catch up, the heir is wiped; the new disk catches up. The view would name
     the old one, which is alone in it: nobody could ever lead again."""

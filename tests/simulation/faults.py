@@ -292,6 +292,7 @@ class Mischief:
             self._world.kill(process, False, "its disk is wiped")
             self._world.forgetful[process.id] = process.disk.uuid
             process.disk.wipe()
+            self._world.views.forgot(process.id)
             self._world.tally["wipes"] += 1
             self._later(seconds, lambda: self._world.start(process))
 

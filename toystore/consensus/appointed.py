@@ -29,6 +29,8 @@ class AppointedElection:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.silent: frozenset[NodeId] = frozenset()
+        """Those that do not answer the register, as it said last."""
 
     def restart_timer(self) -> None:
         """Nobody stands for election here."""
@@ -38,7 +40,7 @@ class AppointedElection:
 
     def step(self, message: Message) -> None:
         if isinstance(message, Ping) and message.sender == self._node.config.register:
-            known = self._node.hard_state
+            known, self.silent = self._node.hard_state, frozenset(message.silent)
             if message.claim > known.promised:
                 self._node.promise(message.claim)
             if message.view is not None and message.view.replaces(known.view, self._node.hard_state.promised):
@@ -64,7 +66,7 @@ class AppointedElection:
         self._node.become_leader()
 
     def office(self, leadership: Leadership) -> AppointedOffice:
-        return AppointedOffice(self._node, leadership)
+        return AppointedOffice(self._node, leadership, self)
 
     def founding(self) -> Mapping[NodeId, str]:
         return {} if self._view is None else self._view.in_sync
@@ -86,8 +88,8 @@ class AppointedElection:
 class AppointedOffice:
     """One epoch of office. Missing answers only pause it; what ends it is a higher epoch, or this node itself."""
 
-    def __init__(self, node: Node, leadership: Leadership) -> None:
-        self._node, self._leadership = node, leadership
+    def __init__(self, node: Node, leadership: Leadership, election: AppointedElection) -> None:
+        self._node, self._leadership, self._election = node, leadership, election
         self._ask: Ask | None = None
         self._asked_at = 0
         self._held_up: dict[NodeId, tuple[int, int]] = {}
@@ -139,9 +141,12 @@ class AppointedOffice:
             self._ask_for(self._node.id, {peer: uuid for peer, uuid in members.items() if peer not in lost})
 
     def _lost(self, peer: NodeId, uuid: str) -> bool:
-        """It is silent, has ended, answers from another storage, or does not get on with what it was sent."""
+        """It is silent, has ended, answers from another storage, or does not get on with what it was sent. One that has not
+        answered in this office yet need not be silent for long, if it does not answer the register either."""
         progress, now, config = self._leadership.peers.get(peer), self._node.now, self._node.config
         if progress is None or progress.uuid not in ("", uuid):
+            return True
+        if not progress.uuid and (progress.gone or peer in self._election.silent):
             return True
         held_up = self._held_up_for(peer, progress)
         if progress.gone and now - progress.now >= 2 * config.heartbeat_ticks:
@@ -168,8 +173,9 @@ class AppointedOffice:
             self._ask_for(node.id, {**self._view.in_sync, peer: progress.uuid})
 
     def hand_to(self, target: NodeId, leaving: bool) -> None:
+        """From the storage that is in sync: another one could not lead, and nobody else might be left who can."""
         members = self._view.in_sync
-        if target in members:
+        if members.get(target) == self._leadership.peers[target].uuid:
             stays = {peer: uuid for peer, uuid in members.items() if not (leaving and peer == self._node.id)}
             self._ask_for(target, stays)
 

@@ -182,12 +182,13 @@ class TimeoutNow(Message):
 
 @frozen
 class Ping(Request):
-    """How do you stand? It tells the stored view of the register, None while there is none; and its claim, where it takes
-    the views over from another register."""
+    """How do you stand? It tells the stored view of the register, None while there is none; its claim, where it takes
+    the views over from another register; and who does not answer it."""
 
     seq: int
     view: View | None
     claim: Claim = NO_CLAIM
+    silent: tuple[NodeId, ...] = ()
 
 
 @frozen

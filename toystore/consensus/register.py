@@ -7,10 +7,13 @@ whoever drives it (frontend/appointer.py) stores the view, says `stored`, and on
 - A leader is replaced where its process has ended, where it is silent for `suspect_ticks`, or where it says that it does
   not lead. The next one is the highest id among those in sync that answer and are fit; nobody else, ever, unless an
   operator accepts the loss by name.
+- Only a leader takes in or leaves out a replica, once the view that names it is on its disk. Were it done here together
+  with the appointment, one whose disk is lost at that moment would be the only one in sync.
 - The first view needs an answer of every replica, each with an empty ledger. A register that has lost views (its
-  replicas remember later ones, or another register's) needs one of every member of the latest in-sync set that any of
-  them remembers. In both cases these must have promised to follow no other register first: the first phase of Paxos
-  (Lamport, "Paxos made simple", 2001, section 2.2), so that what a register before it may still have said comes too late.
+  replicas remember later ones, or another register's) needs one of every replica too, and of those in sync in the latest
+  view that any of them remembers from the very disk that is meant there. In both cases all these must have promised to
+  follow no other register first: the first phase of Paxos (Lamport, "Paxos made simple", 2001, section 2.2), so that what
+  a register before it may still have said comes too late.
 """
 
 from __future__ import annotations
@@ -142,17 +145,15 @@ class Register:
         """Store the first view of all, or go on from the latest that anyone remembers: once all whom that depends on have
         answered, and then promised to follow no other register."""
         latest = self._latest()
-        asked = self._founders() if latest is None else latest.in_sync
-        if not asked or not all(self._speaks_for(replica, uuid) for replica, uuid in asked.items()):
-            return
-        if self._promised(asked):
-            able = self._able(asked)
+        asked = self._founders() if latest is None else self._witnesses(latest)
+        if asked and self._promised(asked):
+            able = self._able(asked if latest is None else latest.in_sync)
             if latest is None:
                 self._next = View(self._name, 0, 1, 1, self._highest(asked), asked, self._predecessors())
             elif able:
                 self._next = evolve(
                     latest, register=self._name, version=latest.version + 1, epoch=self._next_epoch(latest),
-                    leader=self._highest(able), in_sync=able, taken_over=self._predecessors(),
+                    leader=self._highest(able), taken_over=self._predecessors(),
                 )  # fmt: skip
 
     def _founders(self) -> dict[NodeId, str]:
@@ -162,6 +163,13 @@ class Register:
         if not empty or not all(self._lives(replica) for replica in self._config.expected):
             return {}
         return {replica: standing.uuid for replica, standing in standings.items() if self._lives(replica)}
+
+    def _witnesses(self, latest: View) -> dict[NodeId, str]:
+        """All replicas, where all live, and who is in sync in `latest` from the storage meant there; else nobody. Not those
+        in sync alone: the view after it may be known to none of them, as they see when one joins who then leads alone."""
+        if not all(map(self._lives, self._seen)) or not all(self._speaks_for(*member) for member in latest.in_sync.items()):
+            return {}
+        return {replica: seen.standing.uuid for replica, seen in self._seen.items() if seen.standing}
 
     def _promised(self, asked: Mapping[NodeId, str]) -> bool:
         """Have they promised? Where there is no claim yet, or a higher one was heard of, it is made now."""
@@ -178,7 +186,7 @@ class Register:
             return
         able = self._able(view.in_sync)
         if able:
-            self._change(self._highest(able), able, new_epoch=True)
+            self._change(self._highest(able), view.in_sync, new_epoch=True)
 
     def _leads(self, view: View) -> bool:
         standing = self._seen[view.leader].standing
@@ -285,7 +293,7 @@ class Register:
                 raise CannotAppoint(f"{leader} is not in sync; to lose what it lacks, say so (--accept-loss)")
             if leader == view.leader:
                 raise CannotAppoint(f"{leader} leads already")
-            self._change(leader, self._able(view.in_sync), new_epoch=True)
+            self._change(leader, view.in_sync, new_epoch=True)
         assert self._next is not None
         return self._next
 
@@ -299,8 +307,8 @@ class Register:
         """Why nobody leads, and whose answer would help; "" where a leader is in office or about to be."""
         if self._stray():
             latest = self._latest()
-            members = latest.in_sync if latest else {}
-            silent = [r for r in members or self._seen if not self._speaks_for(r, members.get(r, ""))]
+            members = latest.in_sync if latest else dict.fromkeys(self._seen, "")
+            silent = [r for r in self._seen if not (self._speaks_for(r, members[r]) if r in members else self._lives(r))]
             return f"this register lacks the latest views; waiting for {_listed(silent)}" if silent else ""
         if self.view is None:
             silent = [replica for replica in self._config.expected if not self._lives(replica)]
@@ -322,7 +330,8 @@ class Register:
         self._seq += 1
         term = 0 if self.view is None else self.view.epoch
         claim = self._claim if self.view is None or self._stray() else NO_CLAIM
-        self._send += [Ping(self._config.id, replica, term, self._seq, self.view, claim) for replica in self._seen]
+        silent = tuple(replica for replica in self._seen if not self._lives(replica))
+        self._send += [Ping(self._config.id, replica, term, self._seq, self.view, claim, silent) for replica in self._seen]
 
     def ready(self) -> RegisterReady:
         send, self._send = tuple(self._send), []
