@@ -13,7 +13,7 @@ from itertools import product
 
 from attrs import field, frozen
 
-from tests.model.actions import log_text, name, subsets, view_text
+from tests.model.actions import log_text, name, view_text
 from tests.model.invariants import broken
 from tests.model.rules import Rules
 from tests.model.state import Ask, Entry, Heard, Id, Log, State, View, beginning
@@ -283,10 +283,10 @@ class Trace:
             for heard in product(*choices):
                 known = state._replace(register=state.register._replace(heard=heard))
                 made += [rules.r4_found(known, leader) for leader in everyone]
-                made += [rules.r5_take_over(known, leader, live) for live in subsets(everyone) for leader in live]
+                made += [rules.r5_take_over(known, leader) for leader in everyone]
         else:
             made += [rules.r2_accept(state, ask) for ask in state.asks]
-            made += [rules.r3_replace(state, leader, live) for live in subsets(everyone) for leader in live]
+            made += [rules.r3_replace(state, leader) for leader in everyone]
             made += [rules.r6_accept_loss(state, who) for who in everyone]
         yield from (after for after in made if after is not None)
 
