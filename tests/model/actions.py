@@ -74,18 +74,15 @@ def of_the_register(state: State, bounds: Bounds) -> Iterator[Action]:
             yield Action("r5_hear", (who,))
         for who in everyone:
             yield Action("r4_found", (who,))
-            for live in subsets(everyone):
-                if who in live:
-                    yield Action("r5_take_over", (who, live))
+            yield Action("r5_take_over", (who,))
     elif bounds.versions is None or stored.version < bounds.versions:
         more = stored.epoch < bounds.epochs
         for ask in state.asks:
             if more or ask.leader == stored.leader:
                 yield Action("r2_accept", (ask,))
         if more:
-            for live in subsets([who for who, _ in stored.in_sync]):
-                for leader in live:
-                    yield Action("r3_replace", (leader, live))
+            for who, _ in stored.in_sync:
+                yield Action("r3_replace", (who,))
             if stored.generation + 1 < bounds.generations:
                 for who in everyone:
                     yield Action("r6_accept_loss", (who,))
@@ -158,8 +155,6 @@ def told_of(action: Action) -> str:
         case "r2_accept":
             ask = about[0]
             return f"register accepts {name(ask.sender)}'s Ask at version {ask.version}: {led_by(ask.leader, ask.in_sync)}"
-        case "r3_replace":
-            return f"register appoints {name(about[0])}, in sync {{{', '.join(map(name, about[1]))}}}"
         case "v1_take":
             return f"{name(about[0])} takes {view_text(about[1])}"
         case "v3_append":
@@ -174,8 +169,6 @@ def told_of(action: Action) -> str:
             return f"{name(about[0])} asks for {name(about[1])} to lead" + (", with it in the set" if about[2] else "")
         case "v3_raise":
             return f"{name(about[0])} hears of epoch {about[1]}"
-        case "r5_take_over":
-            return f"register takes over and appoints {name(about[0])}, in sync {{{', '.join(map(name, about[1]))}}}"
         case "l7_answer":
             return f"{name(about[0])} answers a heartbeat of {name(about[1])}"
         case "crash":
@@ -183,6 +176,7 @@ def told_of(action: Action) -> str:
         case _:
             texts = {
                 "r5_hear": "register hears {}", "r4_found": "register stores the first view, led by {}",
+                "r3_replace": "register appoints {}", "r5_take_over": "register takes over and appoints {}",
                 "r6_accept_loss": "operator accepts {} for all",
                 "l1_propose": "{} appends a command", "l7_read": "a read comes to {}", "wipe": "{} loses its disk",
                 "lose_register": "the register loses its disk",

@@ -97,7 +97,7 @@ class Reduction:
         """One state for all that need not be told apart."""
         if 5 in self.uses:
             state = self._without_dead_messages(state)
-        if self.uses & {6, 8}:
+        if self.uses & {6, 8} and any(replica.office is not None for replica in state.replicas):
             state = state._replace(replicas=tuple([self._office(state, who) for who in range(len(state.replicas))]))
         if self.uses & {3, 4}:
             state = state._replace(replicas=tuple([self._follower(state, who) for who in range(len(state.replicas))]))
@@ -107,12 +107,14 @@ class Reduction:
 
     def _without_dead_messages(self, state: State) -> State:
         told, asks, ended = state.told, state.asks, state.ended
-        if 3 in self.uses:
+        if told and 3 in self.uses:
             told = tuple([view for view in told if of_use(state.replicas[view.leader], view.leader, view)])
         if asks and state.register.stored is not None:
-            asks = tuple([ask for ask in asks if Rules().r2_current(ask, state.register.stored)])
+            asks = tuple([ask for ask in asks if RULES.r2_current(ask, state.register.stored)])
         if ended and state.spent.wipes >= self.bounds.wipes:
             ended = tuple([office for office in ended if lacked(state, office)])
+        if (told, asks, ended) == (state.told, state.asks, state.ended):
+            return state
         return state._replace(told=told, asks=asks, ended=ended)
 
     def _office(self, state: State, who: Id) -> Replica:
@@ -166,7 +168,8 @@ class Reduction:
         if replica.office is not None:
             return replica
         view = None if 3 in self.uses else replica.view
-        return replica._replace(view=view, term=lowest_term(state, who) if 4 in self.uses else replica.term)
+        term = lowest_term(state, who) if 4 in self.uses else replica.term
+        return replica if (view, term) == (replica.view, replica.term) else replica._replace(view=view, term=term)
 
 
 def of_use(replica: Replica, who: Id, view: View) -> bool:

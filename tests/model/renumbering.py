@@ -51,7 +51,9 @@ def _with_versions(replica: Replica, new: dict[int, int]) -> Replica:
 def in_order(state: State) -> State:
     """The replicas sorted by what can be said of each without naming another. Ties may leave states apart that could be
     one: that costs time, and is no error."""
-    marks = [_mark(state, who) for who in range(len(state.replicas))]
+    marks: list[tuple[Any, ...]] = [(replica.log, replica.term, replica.uuid) for replica in state.replicas]
+    if len(set(marks)) < len(marks):
+        marks = [(*mark, *_mark(state, who)) for who, mark in enumerate(marks)]
     order = sorted(range(len(marks)), key=marks.__getitem__)
     if order == list(range(len(marks))):
         return state
@@ -66,9 +68,6 @@ def _mark(state: State, who: Id) -> tuple[Any, ...]:
     stored = state.register.stored
     offices = sorted((other for other in state.replicas if other.office is not None), key=lambda other: other.term)
     return (
-        replica.log,
-        replica.term,
-        replica.uuid,
         replica.office is not None,
         () if replica.view is None else (replica.view.place, replica.view.leader == who, names(replica.view.in_sync, who)),
         () if stored is None else (stored.leader == who, names(stored.in_sync, who)),

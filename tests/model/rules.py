@@ -47,13 +47,12 @@ class Rules:
     def r2_current(self, ask: Ask, stored: View) -> bool:
         return ask.version == stored.version and ask.epoch == stored.epoch and ask.sender == stored.leader
 
-    def r3_replace(self, state: State, leader: Id, live: tuple[Id, ...]) -> State | None:
-        """A new epoch, led by one of the in-sync set; what stays of the set is those that are live."""
+    def r3_replace(self, state: State, leader: Id) -> State | None:
+        """A new epoch, led by one of the in-sync set; nobody is left out of the set but by a leader (L4)."""
         stored = state.register.stored
-        if stored is None or leader not in live or not all(names(stored.in_sync, who) for who in live):
+        if stored is None or not names(stored.in_sync, leader):
             return None
-        in_sync = tuple(member for member in stored.in_sync if member[0] in live)
-        return self.r1_store(state, later(stored, epoch=stored.epoch + 1, leader=leader, in_sync=in_sync))
+        return self.r1_store(state, later(stored, epoch=stored.epoch + 1, leader=leader, in_sync=stored.in_sync))
 
     def r4_found(self, state: State, leader: Id) -> State | None:
         """The first view: every replica has answered this register with an empty disk."""
@@ -78,7 +77,7 @@ class Rules:
     def r5_promise(self, replica: Replica, register: int) -> Replica:
         return replica._replace(promised=register)
 
-    def r5_take_over(self, state: State, leader: Id, live: tuple[Id, ...]) -> State | None:
+    def r5_take_over(self, state: State, leader: Id) -> State | None:
         """Every replica has answered, and every member of the highest view that any remembers under its uuid there."""
         views = [heard.view for heard in state.register.heard if heard is not None and heard.view is not None]
         if state.register.stored is not None or not views or not self.r5_heard(state.register):
@@ -88,10 +87,9 @@ class Rules:
             heard = state.register.heard[who]
             if heard is None or heard.uuid != uuid:
                 return None
-        if leader not in live or not all(names(highest.in_sync, who) for who in live):
+        if not names(highest.in_sync, leader):
             return None
-        in_sync = tuple(member for member in highest.in_sync if member[0] in live)
-        view = later(highest, epoch=highest.epoch + 1, leader=leader, in_sync=in_sync)
+        view = later(highest, epoch=highest.epoch + 1, leader=leader, in_sync=highest.in_sync)
         return self.r1_store(state, view._replace(register=state.register.id))
 
     def r5_heard(self, register: Register) -> bool:

@@ -100,7 +100,7 @@ class Replica(NamedTuple):
     view: View | None = None
     log: Log = ()
     office: Office | None = None
-    promised: int = 0
+    promised: int = -1
 
     @property
     def disk(self) -> Log:

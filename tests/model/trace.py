@@ -7,12 +7,13 @@ that a process has given up without a crash is left as it is: a leader that does
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from itertools import product
 
 from attrs import field, frozen
 
-from tests.model.actions import log_text, name, subsets, view_text
+from tests.model.actions import log_text, name, view_text
 from tests.model.invariants import broken
 from tests.model.rules import Rules
 from tests.model.state import Ask, Entry, Heard, Id, Log, State, View, beginning
@@ -176,14 +177,22 @@ class Trace:
     def __init__(self, replicas: int, rules: Rules | None = None) -> None:
         self.rules = rules or RulesOfTraces()
         self.state = beginning(replicas)
-        self.count = 0
+        self.tally: Counter[str] = Counter()
+        """Events so far, by kind."""
+        self.tell: Callable[[str], None] | None = None
         self._down: set[Id] = set()
         self._answers: list[set[Heard]] = [set() for _ in range(replicas)]
         self._due: dict[tuple[Id, int], int] = {}
 
+    @property
+    def count(self) -> int:
+        return self.tally.total()
+
     def note(self, event: object) -> None:
         """Carry it out. Raises Rejected."""
-        self.count += 1
+        self.tally[type(event).__name__] += 1
+        if self.tell is not None:
+            self.tell(f"event {self.count}: {event}")
         if isinstance(event, Event) and event.who in self._down and not isinstance(event, Restarted | Told):
             raise self._rejected(event, f"{name(event.who)} is down")
         after = self._after(event)
@@ -274,10 +283,10 @@ class Trace:
             for heard in product(*choices):
                 known = state._replace(register=state.register._replace(heard=heard))
                 made += [rules.r4_found(known, leader) for leader in everyone]
-                made += [rules.r5_take_over(known, leader, live) for live in subsets(everyone) for leader in live]
+                made += [rules.r5_take_over(known, leader) for leader in everyone]
         else:
             made += [rules.r2_accept(state, ask) for ask in state.asks]
-            made += [rules.r3_replace(state, leader, live) for live in subsets(everyone) for leader in live]
+            made += [rules.r3_replace(state, leader) for leader in everyone]
             made += [rules.r6_accept_loss(state, who) for who in everyone]
         yield from (after for after in made if after is not None)
 

@@ -1,12 +1,21 @@
-"""Random trouble for a watched cluster: messages lost, repeated, late; crashes, wiped and stalled disks, cut links."""
+"""Random trouble for a watched cluster: messages lost, repeated, late; crashes, wiped and stalled disks, cut links.
+
+`python -m tests.model.trouble 17` repeats a seed and prints what happened; `--count` goes on from there.
+"""
 
 from __future__ import annotations
 
+import argparse
 import random
+import sys
+from typing import Any
 
 from tests.consensus.realm import FRONT
+from tests.model.trace import Rejected, Trace
 from tests.model.watched import Watched
 from toystore.consensus.register import Register, RegisterConfig
+
+STEPS = 40
 
 
 class Hasty(Watched):
@@ -22,22 +31,27 @@ class Hasty(Watched):
 class Trouble:
     """One cluster of three and one seed."""
 
-    def __init__(self, seed: int, registers: bool = True) -> None:
+    def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        times = {"election_ticks": (12, 16), "heartbeat_ticks": 2, "resend_ticks": 4, "suspect_ticks": 8}
-        self.realm = Hasty.appointed(3, seed=seed, **times)
+        times: dict[str, Any] = {"election_ticks": (12, 16), "heartbeat_ticks": 2, "resend_ticks": 4, "suspect_ticks": 8}
+        realm = Hasty.appointed(3, seed=seed, **times)
+        assert isinstance(realm, Hasty)
+        self.realm = realm
         self.names = list(self.realm.replicas)
-        self.registers = registers
         self.commands = self.tokens = self.wiped = 0
 
-    def play(self, steps: int = 60) -> None:
+    def play(self, steps: int = STEPS) -> None:
         self.realm.run(4)
         kinds = {
             self.time: 12, self.messages: 20, self.clients: 8, self.links: 3, self.process: 4, self.stall: 2,
-            self.register: 2, self.hand_over: 1, self.wipe: 1, self.calm: 3, self.lose_register: int(self.registers),
+            self.register: 2, self.hand_over: 1, self.wipe: 1, self.calm: 3, self.lose_register: 1,
         }  # fmt: skip
         for kind in self.random.choices(list(kinds), list(kinds.values()), k=steps):
             kind()
+
+    @property
+    def trace(self) -> Trace:
+        return self.realm.trace
 
     def up(self) -> list[str]:
         return [name for name in self.names if self.realm.replicas[name].node is not None]
@@ -132,3 +146,28 @@ class Trouble:
             name = self.random.choice(self.names)
             self.realm.wipe(name)
             self.realm.start(name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.model.trouble", description="Watch the core in random trouble.")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--count", type=int, default=1, help="how many seeds, from that one on")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    options = parser.parse_args()
+    events = failed = 0
+    for seed in range(options.seed, options.seed + options.count):
+        trouble = Trouble(seed)
+        if options.count == 1:
+            trouble.realm.tell = trouble.trace.tell = print
+        try:
+            trouble.play(options.steps)
+        except (Rejected, AssertionError) as error:
+            failed += 1
+            print(f"seed {seed}: {type(error).__name__}: {error}")
+        events += trouble.trace.count
+    print(f"{options.count} traces, {events} events, {failed} rejected")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

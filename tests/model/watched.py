@@ -6,6 +6,8 @@ has ended; what a message says is told when it leaves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from attrs import Factory, define
 
 from tests.consensus.harness import Network, Replica
@@ -16,28 +18,37 @@ from tests.model.state import Ask, Entry, Id, Log, Members, View
 from tests.model.trace import MEMBERS, Trace
 from toystore.consensus import messages as real
 from toystore.consensus.messages import Kind, Message
-from toystore.consensus.node import Ready
+from toystore.consensus.node import Node, Ready
+from toystore.consensus.register import Register
 from toystore.consensus.views import View as RealView
 
 
 @define
+class Seen:
+    """What has been told of one process, and what is to be told."""
+
+    noted: list[object] = Factory(list)
+    """What it took and has not written."""
+    later: list[object] = Factory(list)
+    """What it took while a write of the former was under way, which does not contain it."""
+    leads: int = 0
+    """The epoch that it was last seen to lead; 0 for none."""
+    log: int = 0
+    """How far its log was told, while it leads."""
+    committed: int = 0
+    applied: int = 0
+
+
+@define
 class Watched(Realm):
-    """`noted` is what a replica took and has not written; `later` what it took while a write of the former is under way.
-    `names` and `uuids` give registers and storages their numbers."""
+    """`registers` and `uuids` give registers and storages their numbers: the place in the list."""
 
     trace: Trace = Factory(lambda: Trace(3))
-    noted: dict[str, list[object]] = Factory(dict)
-    later: dict[str, list[object]] = Factory(dict)
-    names: list[str] = Factory(list)
+    seen: dict[str, Seen] = Factory(dict)
+    registers: list[str] = Factory(list)
     uuids: dict[str, list[str]] = Factory(dict)
-    begun: set[str] = Factory(set)
-    """Which replicas have been started before."""
     writing: bool = False
-    led: dict[str, int] = Factory(dict)
-    """The epoch in which a replica was last seen to lead, and how far its log and its commits were told."""
-    told: dict[str, int] = Factory(dict)
-    committed: dict[str, int] = Factory(dict)
-    applied: dict[str, int] = Factory(dict)
+    """A write has ended, and what it contains has not been told."""
 
     # Numbers
 
@@ -46,44 +57,39 @@ class Watched(Realm):
         return int(short(name) if "-" in name else name) - 1
 
     def register_number(self, name: str) -> int:
-        if name not in self.names:
-            self.names.append(name)
-        return self.names.index(name)
+        if name not in self.registers:
+            self.registers.append(name)
+        return self.registers.index(name)
 
-    def members(self, in_sync: object) -> Members:
-        assert isinstance(in_sync, dict)
+    def members(self, in_sync: Mapping[str, str]) -> Members:
         return tuple(sorted((self.number(m), self.uuids[short(m)].index(uuid)) for m, uuid in in_sync.items()))
 
     def view_of(self, view: RealView) -> View:
-        register = self.register_number(view.register)
-        members = self.members(dict(view.in_sync))
-        return View(register, view.generation, view.version, view.epoch, self.number(view.leader), members)
+        register, leader = self.register_number(view.register), self.number(view.leader)
+        return View(register, view.generation, view.version, view.epoch, leader, self.members(view.in_sync))
 
-    def log_of(self, entries: list[real.Entry]) -> Log:
+    @staticmethod
+    def log_of(entries: list[real.Entry]) -> Log:
         return tuple(entry_of(entry) for entry in entries)
 
     # Processes
 
     def start(self, name: str) -> None:
-        disk = self.replicas[name].disk
-        known = self.uuids.setdefault(name, [])
+        disk, known = self.replicas[name].disk, self.uuids.setdefault(name, [])
         wiped = disk.uuid not in known
         if wiped:
             known.append(disk.uuid)
         super().start(name)
-        self.noted[name], self.later[name] = [], []
-        self.committed[name] = self.applied[name] = disk.applied
-        if name in self.begun:
+        if name in self.seen:
             self.trace.note(trace.Restarted(self.number(name), self.log_of(disk.entries), wiped))
-        self.begun.add(name)
+        self.seen[name] = Seen(committed=disk.applied, applied=disk.applied)
 
     def crash(self, name: str) -> None:
         if self.replicas[name].node is not None:
             self.trace.note(trace.Crashed(self.number(name)))
         super().crash(name)
-        self.led.pop(name, None)
 
-    def lose_register(self) -> object:  # type: ignore[override]
+    def lose_register(self) -> Register:
         self.register_number(self.register_name)
         self.trace.note(trace.RegisterLost())
         self.register_number(self.register_name + "'")
@@ -110,16 +116,17 @@ class Watched(Realm):
         before, length = receiver.node.hard_state, receiver.node.log.last_index
         self.wires.remove(message)
         receiver.node.step(message)
-        self._note(short(message.to), receiver, before, message)
+        self._note(short(message.to), receiver, before)
         self._note_append(short(message.to), receiver, length, message)
         self.pump(short(message.to))
 
     def _notes(self, name: str) -> list[object]:
         """Where to note what it takes now: a write that is under way will not contain it."""
         busy = any(ready.must_save for ready in self.replicas[name].queue)
-        return self.later[name] if busy else self.noted[name]
+        return self.seen[name].later if busy else self.seen[name].noted
 
-    def _note(self, name: str, replica: Replica, before: real.HardState, message: Message) -> None:
+    def _note(self, name: str, replica: Replica, before: real.HardState) -> None:
+        """What a message has led to, but for entries."""
         who, after, notes = self.number(name), replica.up.hard_state, self._notes(name)
         if after.promised != before.promised:
             notes.append(trace.Promised(who, self.register_number(after.promised[1])))
@@ -148,9 +155,10 @@ class Watched(Realm):
 
     def _use_disk(self, name: str, replica: Replica, ready: Ready) -> None:
         if ready.must_save:
-            for event in self.noted[name]:
+            seen = self.seen[name]
+            for event in seen.noted:
                 self.trace.note(event)
-            self.noted[name], self.later[name] = self.later[name], []
+            seen.noted, seen.later = seen.later, []
         self.writing = ready.must_save
         super()._use_disk(name, replica, ready)
         self._watch(name, replica)
@@ -170,19 +178,18 @@ class Watched(Realm):
                 self.trace.note(trace.Told(self.number(message.to), self.view_of(message.view)))
         super()._check_told(messages)
 
-    def _check_sent(self, replica: Replica, messages: object) -> None:
-        super()._check_sent(replica, messages)  # type: ignore[arg-type]
+    def _check_sent(self, replica: Replica, messages: Iterable[Message]) -> None:
+        super()._check_sent(replica, messages)
         self._say(messages)
 
-    def _check_replies(self, replica: Replica, messages: object) -> None:
-        super()._check_replies(replica, messages)  # type: ignore[arg-type]
+    def _check_replies(self, replica: Replica, messages: Iterable[Message]) -> None:
+        super()._check_replies(replica, messages)
         if self.writing:
             disk, self.writing = replica.disk, False
             self.trace.note(trace.Saved(self.number(replica.config.id), disk.hard_state.term, self.log_of(disk.entries)))
         self._say(messages)
 
-    def _say(self, messages: object) -> None:
-        assert isinstance(messages, tuple)
+    def _say(self, messages: Iterable[Message]) -> None:
         for message in messages:
             who = self.number(message.sender)
             match message:
@@ -191,38 +198,40 @@ class Watched(Realm):
                 case real.Standing() if message.promised[1] == self.register_name:
                     self.trace.note(trace.Answered(who))
                 case real.Ask():
-                    in_sync = self.members(dict(message.in_sync))
-                    ask = Ask(message.version, message.term, who, self.number(message.leader), in_sync)
-                    self.trace.note(trace.Asked(who, ask))
+                    leader, in_sync = self.number(message.leader), self.members(message.in_sync)
+                    self.trace.note(trace.Asked(who, Ask(message.version, message.term, who, leader, in_sync)))
+
+    # What a node does by itself
 
     def _watch(self, name: str, replica: Replica) -> None:
-        """What the node has done by itself: begun to lead, appended, committed, applied."""
-        node = replica.node
+        """Told soon enough that what it says later rests on it."""
+        node, seen, who = replica.node, self.seen[name], self.number(name)
         if node is None:
             return
-        who, log = self.number(name), node.log
         if node.leadership is None:
-            self.led.pop(name, None)
+            seen.leads = 0
         else:
-            if self.led.get(name) != node.hard_state.term:
-                self.led[name] = node.hard_state.term
-                self.committed[name] = log.commit if log.term_at(log.commit) != node.hard_state.term else 0
-                self.told[name] = max(
-                    (i for i in range(1, log.last_index + 1) if log.term_at(i) != node.hard_state.term), default=0
-                )
-                self.trace.note(trace.Leads(who, node.hard_state.term))
-            for index in range(self.told[name] + 1, log.last_index + 1):
-                self.trace.note(trace.Proposed(who, entry_of(log.entry(index))))
-            self.told[name] = log.last_index
-            if log.commit > self.committed[name]:
-                self.committed[name] = log.commit
-                self.trace.note(trace.Committed(who, log.commit))
-        if replica.disk.applied > self.applied[name]:
-            self.applied[name] = replica.disk.applied
-            self.trace.note(trace.Applied(who, replica.disk.applied))
+            self._watch_leader(node, seen, who)
+        if replica.disk.applied > seen.applied:
+            seen.applied = replica.disk.applied
+            self.trace.note(trace.Applied(who, seen.applied))
         for token, index in replica.reads.items():
             self.trace.note(trace.ReadShown(who, token, index))
         replica.reads.clear()
+
+    def _watch_leader(self, node: Node, seen: Seen, who: Id) -> None:
+        """It has begun to lead, appended, committed."""
+        log, epoch = node.log, node.hard_state.term
+        if seen.leads != epoch:
+            older = [index for index in range(log.base_index, log.last_index + 1) if log.term_at(index) != epoch]
+            seen.leads, seen.log, seen.committed = epoch, max(older), min(log.commit, max(older))
+            self.trace.note(trace.Leads(who, epoch))
+        for index in range(seen.log + 1, log.last_index + 1):
+            self.trace.note(trace.Proposed(who, entry_of(log.entry(index))))
+        seen.log = log.last_index
+        if log.commit > seen.committed:
+            seen.committed = log.commit
+            self.trace.note(trace.Committed(who, log.commit))
 
     def read(self, name: str, token: int) -> None:
         self.trace.note(trace.ReadCame(self.number(name), token))
