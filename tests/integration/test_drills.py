@@ -14,12 +14,24 @@ from toystore.drills.scripts import DRILLS
 BROKEN = Path(__file__).with_name("broken")
 
 
+def summary(out: str, drills: int) -> list[str]:
+    return [re.sub(r"\d+ steps in .*", "", line) for line in out.splitlines()[-drills:]]
+
+
+@pytest.mark.row("X4", "G5")
+def test_a_drill_holds(tmp_path: Path) -> None:
+    """The one that is likeliest to fail; the others have their turn in the long runs, and on a pretended cluster."""
+    done = run_toystore("drill", "X4", "--data-dir", str(tmp_path), seconds=90)
+    assert done.code == 0, done.out + done.err
+    assert summary(done.out, 1) == ["X4 holds: "]
+
+
+@pytest.mark.long
 @pytest.mark.row("X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "X9", "G5", "P7", "H3")
 def test_all_drills_hold(tmp_path: Path) -> None:
     done = run_toystore("drill", "all", "--data-dir", str(tmp_path), seconds=300)
     assert done.code == 0, done.out + done.err
-    summary = done.out.splitlines()[-len(DRILLS) :]
-    assert [re.sub(r"\d+ steps in .*", "", line) for line in summary] == [f"{name} holds: " for name in DRILLS]
+    assert summary(done.out, len(DRILLS)) == [f"{name} holds: " for name in DRILLS]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -27,8 +39,16 @@ def test_all_drills_hold(tmp_path: Path) -> None:
     ("name", "broken", "step", "seen"),
     [
         ("X2", "loses_an_order", "three files equal", "file 2: order 1 is buy 10 apple; in the file 2 is sell 10 tesla"),
-        ("X4", "gives_up", "order-3, which leads, is killed while a POST is in flight", "buy 7 ford: the store answers 504"),
-        ("X9", "takes_over_again", "3 returns as follower", "order-3 leads"),
+        pytest.param(
+            *(
+                "X4",
+                "gives_up",
+                "order-3, which leads, is killed while a POST is in flight",
+                "buy 7 ford: the store answers 504",
+            ),
+            marks=pytest.mark.long,
+        ),
+        pytest.param("X9", "takes_over_again", "3 returns as follower", "order-3 leads", marks=pytest.mark.long),
     ],
 )
 def test_a_drill_differs_on_a_cluster_that_is_broken(

@@ -141,6 +141,7 @@ def test_no_acknowledged_order_is_lost_on_disks_that_forget(shop: Cluster, shim:
     assert_all_is_there(report)
 
 
+@pytest.mark.long
 def test_a_store_on_disks_that_lie_is_found_out(shop: Cluster, shim: Path) -> None:
     """The same power failure where a sync does nothing: this check can fail."""
     plan = Plan(4, 16, rate=150, blows=(Blow("kill", "all", 0.2),))
@@ -185,6 +186,7 @@ def test_as_many_are_sold_as_there_are_and_a_replay_is_the_same_order(clusters: 
 # A long absence
 
 
+@pytest.mark.long
 def test_a_replica_that_was_long_away_comes_back_by_a_snapshot(shop: Cluster) -> None:
     """More orders than the log keeps are placed meanwhile, and some that it knows are cancelled. The others go on
     selling while it catches up."""

@@ -13,6 +13,7 @@ from tests.test_sweep import read_page
 OPTIONS = "--dialect bazaar --p 0,0.9 --clients 2 --iterations 8 --requests 15 --cache-size 4"
 
 
+@pytest.mark.long
 @pytest.mark.row("B5", "B6", "B7", "K7", "K8")
 def test_a_sweep_from_end_to_end(tmp_path: Path) -> None:
     out = tmp_path / "report"

@@ -47,7 +47,11 @@ def test_every_state_is_as_it_should_be(bounds: Bounds, witnesses: dict[str, Wit
     assert found.seen.keys() == witnesses.keys(), f"never seen: {witnesses.keys() - found.seen.keys()}"
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant",
+    [pytest.param(m, marks=pytest.mark.long) if m.name == "TakesOverByMembersAlone" else m for m in MUTANTS],
+    ids=lambda mutant: mutant.name,
+)
 def test_a_weakened_rule_is_found(mutant: Mutant) -> None:
     found = mutant.search()
     assert found.counterexample is not None, report(mutant.bounds, found)
