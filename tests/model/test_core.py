@@ -6,7 +6,6 @@ A failing seed is repeated by `python -m tests.model.trouble SEED`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 import pytest
 
@@ -65,10 +64,14 @@ def any_ask(register: Register, ask: Ask) -> None:
         register._change(ask.leader, ask.in_sync, new_epoch=ask.leader != register.view.leader)
 
 
-def whoever_lives(register: Register, in_sync: Mapping[str, str]) -> dict[str, str]:
+def whoever_lives(register: Register, view: View) -> None:
     """R3: also out of the set."""
-    standings = {replica: seen.standing for replica, seen in register._seen.items() if register._lives(replica)}
-    return {replica: standing.uuid for replica, standing in standings.items() if standing is not None}
+    live = {replica: seen.standing for replica, seen in register._seen.items() if register._lives(replica)}
+    if live and register._lost(view):
+        leader = register._highest(live)
+        standing = live[leader]
+        assert standing is not None
+        register._change(leader, {**view.in_sync, leader: standing.uuid}, new_epoch=True)
 
 
 def any_view(view: View, known: View | None, promised: object = None) -> bool:
@@ -89,7 +92,7 @@ def anyone_joins(office: AppointedOffice, peer: str, progress: Progress) -> None
 
 WEAKENED: dict[str, tuple[type, str, object]] = {
     "R2": (Register, "_on_ask", any_ask),
-    "R3": (Register, "_able", whoever_lives),
+    "R3": (Register, "_maybe_replace", whoever_lives),
     "V1": (View, "replaces", any_view),
     "L2": (AppointedOffice, "_asked", None),
     "L3": (AppointedOffice, "counted", any_storage),
