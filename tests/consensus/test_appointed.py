@@ -271,6 +271,30 @@ class TestWhoIsWaitedFor:
         three.run(60)
         assert in_sync(three) == {"1", "2", "3"}
 
+    def test_a_leader_whose_disk_stalls_is_replaced(self, three: Realm) -> None:
+        three.stall("3")
+        three.propose("3", "a")
+        assert three.settle(60) == "2"
+        three.unstall("3")
+        three.run(20)
+        assert three.node("3").leadership is None
+
+    def test_one_that_is_alone_goes_on_when_its_disk_does(self, three: Realm) -> None:
+        """To end its office would help nobody, and cost a new epoch."""
+        for name in "12":
+            three.crash(name)
+            three.gone(name)
+            three.run(20)
+        three.stall("3")
+        three.propose("3", "a")
+        three.run(80)
+        assert three.leads() == "3"
+        assert three.commands("3") == []
+        three.unstall("3")
+        three.run(10)
+        assert three.commands("3") == ["a"]
+        assert three.view.epoch == 1
+
     def test_a_replica_joins_only_after_the_no_op_of_the_epoch(self, three: Realm) -> None:
         """Rule 5. Its log may end in what an older leader left there."""
         three.crash("1")

@@ -65,6 +65,10 @@ class AppointedElection:
         """The view that names this node is on disk."""
         self._node.become_leader()
 
+    def disk_stalls(self) -> None:
+        """It says that it is not fit, and the register finds another one; where nobody else is in sync, it goes on once
+        the write has ended."""
+
     def office(self, leadership: Leadership) -> AppointedOffice:
         return AppointedOffice(self._node, leadership, self)
 

@@ -50,6 +50,9 @@ class Election(Protocol):
     def candidacy_saved(self) -> None:
         """What makes this node a candidate is on disk."""
 
+    def disk_stalls(self) -> None:
+        """A write of this node has been under way for an election timeout."""
+
     def office(self, leadership: Leadership) -> Office: ...
 
     def founding(self) -> Mapping[NodeId, str]:
@@ -151,6 +154,10 @@ class RaftElection:
     def candidacy_saved(self) -> None:
         """My own vote is on disk."""
         self._grant(self._node.id, self._node.uuid)
+
+    def disk_stalls(self) -> None:
+        """Another one may do better; its heartbeats would keep the others from finding out."""
+        self._node.step_down("its own disk stalls")
 
     def step(self, message: Message) -> None:
         match message:

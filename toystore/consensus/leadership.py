@@ -164,7 +164,7 @@ class Leadership:
     def tick(self) -> None:
         now, config = self._node.now, self._node.config
         self._office.tick()
-        if self._node.leadership is not self:
+        if self._node.leadership is not self or self._node.write_overdue:
             return
         if self.transferee is not None and now >= self._transfer_until:
             self.peers[self.transferee].healthy_since = None  # It did not take over: not so soon again.

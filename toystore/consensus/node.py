@@ -98,7 +98,7 @@ class Node:
         """So many ticks have passed; more than one where the process was away."""
         self.now += passed
         if self.write_overdue:
-            self.step_down("its own disk stalls")
+            self.election.disk_stalls()
         if self.leadership is not None:
             self.leadership.tick()
         elif self.role is not Role.LEARNER:

@@ -5,8 +5,8 @@ whoever drives it (frontend/appointer.py) stores the view, says `stored`, and on
 
 - A view is on disk before anyone is told; one change at a time.
 - A leader is replaced where its process has ended, where it is silent for `suspect_ticks`, or where it says that it does
-  not lead. The next one is the highest id among those in sync that answer and are fit; nobody else, ever, unless an
-  operator accepts the loss by name.
+  not lead or is not fit to. The next one is the highest id among those in sync that answer and are fit; nobody else,
+  ever, unless an operator accepts the loss by name.
 - Only a leader takes in or leaves out a replica, once the view that names it is on its disk. Were it done here together
   with the appointment, one whose disk is lost at that moment would be the only one in sync.
 - The first view needs an answer of every replica, each with an empty ledger. A register that has lost views (its
@@ -193,7 +193,8 @@ class Register:
         return standing is not None and standing.leads and standing.view == view and not self._lost(view)
 
     def _lost(self, view: View) -> bool:
-        """Its process has ended, it is silent, or it says that it does not lead this view, or has another disk."""
+        """Its process has ended, it is silent, or it says that it does not lead this view, or is not fit to, or has another
+        disk."""
         seen = self._seen[view.leader]
         if seen.gone_at is not None and self.now - seen.gone_at >= self._config.ping_ticks:
             return True
@@ -201,7 +202,7 @@ class Register:
             return True
         if seen.standing is None:
             return False
-        declines = seen.standing.view == view and not seen.standing.leads
+        declines = seen.standing.view == view and not (seen.standing.leads and seen.standing.fit)
         return declines or seen.standing.uuid != view.in_sync[view.leader]
 
     def _has_looked_round(self, view: View) -> bool:
