@@ -102,6 +102,8 @@ def test_a_dead_follower_does_not_stop_an_order_and_is_taken_in_again(shop: Shop
 def test_a_follower_that_hears_nothing_is_waited_for_no_longer_than_suspect_after(shop: Shop) -> None:
     cut_off(shop, "order-1")
     began = shop.timeline.now
+    shop.run(0.5)
+    assert shop.status(order(shop, 3)).reasons == ("it leads, and those it waits for do not answer",)
     shop.buy()
     assert 0.9 < shop.timeline.now - began < 1.3
 
@@ -119,6 +121,7 @@ def test_only_out_of_sync_replicas_are_alive(shop: Shop) -> None:
     assert shop.leader() is None
     with pytest.raises(NotLeader):
         shop.wait(shop.submit(shop.request(), order(shop, 1)))
+    assert shop.status(order(shop, 1)).reasons == ("no leader", "it is not in sync yet")
     waits = registrar(shop).appointer.waits_for()
     assert waits.startswith("waiting for order-3, which has every acknowledged order; order-1 and order-2")
     order(shop, 3).boot()

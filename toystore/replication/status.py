@@ -32,11 +32,12 @@ def _reasons(node: Node, hears: bool) -> list[str]:
     """Why it can not do its job."""
     reasons = []
     if not hears:
-        reasons.append("no leader")
+        reasons.append("no leader" if node.leadership is None else "it leads, and those it waits for do not answer")
     elif node.leadership is not None and not node.leadership.serves:
         reasons.append("a new leader has not committed yet")
     if node.role is not Role.LEARNER and not node.named:
-        reasons.append("its storage is not named by the log yet")
+        appointed = node.config.election == "appointed"
+        reasons.append("it is not in sync yet" if appointed else "its storage is not named by the log yet")
     if not node.writable:
         reasons.append("the disk is full")
     return reasons
