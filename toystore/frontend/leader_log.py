@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from toystore.storage.files import sync_directory
 from toystore.storage.thread import Jobs
 
 LONGEST_ROW = 64
@@ -55,13 +56,4 @@ def append_row(path: Path, row: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     if new:
-        _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    """So that the name of a new file survives a crash too."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(path.parent)

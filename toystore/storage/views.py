@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from toystore.consensus.views import View
 from toystore.encoding import EncodingError, from_json, to_json
 from toystore.storage.database import DataDirInUse
+from toystore.storage.files import sync_directory
 from toystore.storage.interface import DiskFull, StorageError
 from toystore.storage.thread import Jobs, OwnThread
 
@@ -76,11 +77,7 @@ class FileViewStore:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path)
-            directory = os.open(self._directory, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self._directory)
         except OSError as error:
             kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
             raise kind(f"{self._path}: {error}") from error
