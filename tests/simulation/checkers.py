@@ -231,8 +231,10 @@ class Orders:
         if order.key in self._never:
             raise Violation(f"key {order.key!r} {self._never.get(order.key)}, and has order {order.number}")
         if sent is not None:
-            lines = [(line.name, line.quantity) for line in order.lines]
-            same = sent.side == order.side.value and lines == [(line.name, line.quantity) for line in sent.lines]
+            lines: dict[str, int] = {}
+            for line in sent.lines:
+                lines[line.name] = lines.get(line.name, 0) + line.quantity
+            same = sent.side == order.side.value and [(line.name, line.quantity) for line in order.lines] == [*lines.items()]
             if not same:
                 raise Violation(f"order {order.number} is {order}, and what was sent is {sent}")
 
