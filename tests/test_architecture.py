@@ -22,7 +22,7 @@ IMPURE_STANDARD = {
 LEVELS = (
     ("model", "ledger", "names", "money", "encoding", "consensus"),
     ("storage.interface", "replication.interface", "web.interface"),
-    ("projections", "together"),
+    ("projections", "together", "checking"),
     ("storage", "web", "replication", "ops"),
     ("orders", "catalog", "frontend", "shop"),
     ("compose", "daemon", "supervisor"),
