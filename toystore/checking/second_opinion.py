@@ -30,7 +30,7 @@ from toystore.checking.store_model import (
     Units,
     step,
 )
-from toystore.checking.timeline import Shelf
+from toystore.checking.timeline import FIRST, Shelf
 from toystore.model import Order, OrderStatus, Side
 
 STRETCH = 100
@@ -49,7 +49,7 @@ def check_windows(recording: Recording, final: Final, shelves: Mapping[str, Shel
             continue
         check.checked += len(calls)
         if stuck is not None:
-            there = f"from index {stretch.first} to {stretch.last}" if stretch.last < NEVER else f"from {stretch.first} on"
+            there = f"from index {stretch.first} to {stretch.last}" if stretch.last < NEVER else "in all of it"
             check.wrong(f"{there} there is no order of the operations in which this could end: {stuck.name}")
     return check
 
@@ -78,7 +78,7 @@ class Stretch:
             for operation, index in self.operations
         ]
         return calls + [
-            Call(-1, NEVER, Set(tuple(quantities), index), f"the change of the catalog at {index}")
+            Call(-1, NEVER, Set(tuple(quantities), index, _last(writes, index - 1)), f"the change of the catalog at {index}")
             for index, quantities in changes.items()
         ]
 
@@ -142,8 +142,7 @@ def stretches(
     """The whole of a short history, from where the catalog is there; else `windows` stretches evenly over it."""
     orders = final.orders
     if len(orders) <= 2 * length:
-        begin = min(shelf.indices[0] for shelf in shelves.values())
-        found = [Stretch(begin, NEVER, final, shelves)]
+        found = [Stretch(FIRST + 1, NEVER, final, shelves)]
     else:
         count = max(1, min(windows, len(orders) // length))
         starts = [(len(orders) - length - 1) * part // max(count - 1, 1) for part in range(count)]

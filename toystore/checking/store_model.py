@@ -41,10 +41,11 @@ class Cancel:
 
 @frozen
 class Set:
-    """A change of the catalog: (place of a product, what there is of it now)."""
+    """A change of the catalog, right after the write at `after`: (place of a product, what there is of it now)."""
 
     quantities: tuple[tuple[int, int], ...]
     index: int
+    after: int
 
 
 @frozen
@@ -96,10 +97,10 @@ def step(store: Store, action: Action) -> Store | None:
             if stocks is None:
                 return None
             return evolve(_after(store, stocks, index), cancelled=store.cancelled | {number})
-        case Set(quantities, index):
+        case Set(quantities, index, after):
             set_to = dict(quantities)
             stocks = tuple(set_to.get(product, left) for product, left in enumerate(store.stocks))
-            return _after(store, stocks, index) if store.position < index else None
+            return _after(store, stocks, index) if store.position == after else None
         case Refuse(units, cancels):
             possible = cancels is None or (cancels < store.next and cancels not in store.cancelled)
             return store if possible and _moved(store.stocks, units) is None else None
