@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
-from toystore.checking.events import FAIL
+from toystore.checking.events import FAIL, OK
 from toystore.checking.final import Final
 from toystore.checking.findings import Check
 from toystore.checking.linearizability import Call, Undecided, stuck_at
@@ -74,7 +74,7 @@ class Stretch:
                 changes.setdefault(change.index, []).append((places[change.name], int(change.value)))
         writes = sorted([*changes, *self._written()])
         calls = [
-            Call(operation.invoked, operation.ended, self._action(operation, places, _last(writes, index)), str(operation))
+            Call(operation.invoked, operation.ended, self._action(operation, places, writes, index), str(operation))
             for operation, index in self.operations
         ]
         return calls + [
@@ -112,7 +112,8 @@ class Stretch:
                 written.add(index)
         return written
 
-    def _action(self, operation: Operation, places: Mapping[str, int], after: int) -> Action:
+    def _action(self, operation: Operation, places: Mapping[str, int], writes: Sequence[int], index: int) -> Action:
+        after = _last(writes, index)
         match operation:
             case Placing(outcome="fail", side=side, lines=lines):
                 return Refuse(_units(side, lines, places))
@@ -126,7 +127,11 @@ class Stretch:
                 order = self.final.orders[number]
                 back = Side.SELL if order.side is Side.BUY else Side.BUY
                 units = _units(back.value, [(line.name, line.quantity) for line in order.lines], places)
-                return Refuse(units, number) if outcome == FAIL else Cancel(number, units, after)
+                if outcome == FAIL:
+                    return Refuse(units, number)
+                known = outcome == OK and operation.index <= self.last
+                answered = _last(writes, operation.index) if known else None
+                return Cancel(number, units, after, answered, first=known and operation.index == order.changed)
             case OrderRead(status="unknown", number=number):
                 return SeeOrder(number, None)
             case OrderRead(number=number, status=status):
