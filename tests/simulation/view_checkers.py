@@ -61,13 +61,20 @@ class Views:
         if self._leaders.get(epoch) != node:
             raise Violation(f"{node} leads in epoch {epoch}, which belongs to {self._leaders.get(epoch)}")
 
-    def committed(self, index: int, disks: Mapping[str, str], holders: Sequence[str]) -> None:
-        """`disks` are the uuids of all replicas' disks, `holders` those that have the entry on theirs."""
+    def committed(
+        self, index: int, disks: Mapping[str, str], holders: Sequence[str], asked: Sequence[Mapping[str, str]] = ()
+    ) -> None:
+        """`disks` are the uuids of all replicas' disks, `holders` those that have the entry on theirs; `asked` are the
+        in-sync sets of views that the leader has asked for and not heard of yet (rule 4)."""
         assert self.present is not None
         counted = [node for node, uuid in self.present.in_sync.items() if disks[node] == uuid]
         lacking = [node for node in counted if node not in holders]
         if lacking or not counted:
             raise Violation(f"entry {index} is committed; {lacking or 'nobody'} in sync lacks it: {self.present}")
+        for in_sync in asked:
+            for node, uuid in in_sync.items():
+                if disks[node] == uuid and node not in holders:
+                    raise Violation(f"entry {index} is committed; {node} lacks it, and may be in sync by now: {in_sync}")
 
 
 class Changes:
@@ -255,9 +262,12 @@ class Registers:
 
     def stored(self, view: View, empty: Collection[str] = (), expected: Collection[str] | None = None) -> None:
         """`empty` are the replicas without a ledger, `expected` those that a first view waits for (None: all)."""
-        before, self._present = self._present, view
-        if before is not None and before.register == view.register:
-            return
+        if self._present is None or self._present.register != view.register:
+            self._first_of(self._present, view, empty, expected)
+        self._present = view
+
+    def _first_of(self, before: View | None, view: View, empty: Collection[str], expected: Collection[str] | None) -> None:
+        """The first view of a register."""
         asked = self._replicas if before is not None or expected is None else frozenset(expected)
         lacking = sorted(node for node in asked if self._promised.get(node) != view.register)
         if lacking:

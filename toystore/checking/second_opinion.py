@@ -169,7 +169,7 @@ def _share_out(recording: Recording, orders: Sequence[Order], found: Sequence[St
     whole = len(found) == 1 and found[0].last == NEVER
     for stretch in found:
         ends = [operation.ended for operation, _ in stretch.operations]
-        opens = 0 if whole else min(ends, default=NEVER)
+        opens = -1 if whole else min(ends, default=NEVER)
         closes = NEVER if whole else max([operation.invoked for operation, _ in stretch.operations], default=0)
         first = bisect_right(refused, opens, key=lambda operation: operation.invoked)
         after = bisect_left(refused, closes, key=lambda operation: operation.invoked)
