@@ -182,23 +182,28 @@ class TestJoining:
         checker = Joining()
         checker.committed(6, 1)
         checker.committed(7, 2)
+        checker.stored(THIRD)
         return checker
 
     HOLDS = {"a": 7, "b": 7, "c": 7}
 
     def test_good(self, checker: Joining) -> None:
-        checker.asked(2, TWO, ALL, ALL, self.HOLDS)
-        checker.asked(2, ALL, TWO, ALL, {**self.HOLDS, "a": 3})
-        checker.asked(2, TWO, ALL, {**ALL, "c": "another"}, {**self.HOLDS, "c": 0})
-        checker.asked(3, ALL, TWO, ALL, self.HOLDS)
+        checker.asked(2, 3, ALL, ALL, self.HOLDS)
+        checker.asked(2, 3, {"b": "ub"}, ALL, {**self.HOLDS, "a": 3})
+        checker.asked(2, 3, ALL, {**ALL, "c": "another"}, {**self.HOLDS, "c": 0})
+
+    def test_of_a_view_that_was_replaced(self, checker: Joining) -> None:
+        checker.asked(1, 1, ALL, ALL, {**self.HOLDS, "c": 6})
 
     def test_before_the_no_op_of_the_epoch_is_committed(self, checker: Joining) -> None:
+        checker.stored(evolve(THIRD, version=4, epoch=3, leader="a"))
+        checker.asked(3, 4, {"a": "ua"}, ALL, self.HOLDS)
         with pytest.raises(Violation, match="of which nothing is committed"):
-            checker.asked(3, TWO, ALL, ALL, self.HOLDS)
+            checker.asked(3, 4, ALL, ALL, self.HOLDS)
 
     def test_without_all_that_is_committed(self, checker: Joining) -> None:
         with pytest.raises(Violation, match="has up to 6; 7 is committed"):
-            checker.asked(2, TWO, ALL, ALL, {**self.HOLDS, "c": 6})
+            checker.asked(2, 3, ALL, ALL, {**self.HOLDS, "c": 6})
 
 
 class TestGenerations:

@@ -184,11 +184,16 @@ class Followers:
 
 class Joining:
     """A replica is taken in only once the no-op of the epoch is committed and it has all that is committed on its disk
-    (rule 5): the leader must not ask for it before."""
+    (rule 5): the leader must not ask for it before. What is asked of another view than the present one is refused, and says
+    nothing."""
 
     def __init__(self) -> None:
         self._opened: set[int] = set()
         self._committed = 0
+        self._present: View | None = None
+
+    def stored(self, view: View) -> None:
+        self._present = view
 
     def committed(self, index: int, term: int) -> None:
         """An entry of this term (epoch)."""
@@ -196,16 +201,15 @@ class Joining:
         self._opened.add(term)
 
     def asked(
-        self,
-        epoch: int,
-        before: Mapping[str, str],
-        in_sync: Mapping[str, str],
-        disks: Mapping[str, str],
-        holds: Mapping[str, int],
+        self, epoch: int, version: int, in_sync: Mapping[str, str], disks: Mapping[str, str], holds: Mapping[str, int]
     ) -> None:
-        """The leader of `epoch` asks for `in_sync` in place of `before`. `disks` are the uuids of all disks, `holds` up to
-        which index each has what is committed; another disk than the one named has lost it, which nobody can know yet."""
-        for node in in_sync.keys() - before.keys():
+        """The leader of `epoch` asks for `in_sync` in the view after `version`. `disks` are the uuids of all disks, `holds`
+        up to which index each has what is committed; another disk than the one named has lost it, which nobody can know
+        yet."""
+        view = self._present
+        if view is None or (epoch, version) != (view.epoch, view.version):
+            return
+        for node in in_sync.keys() - view.in_sync.keys():
             if epoch not in self._opened:
                 raise Violation(f"{node} is to join in epoch {epoch}, of which nothing is committed yet")
             if disks[node] == in_sync[node] and holds[node] < self._committed:
