@@ -16,7 +16,7 @@ from toystore.checking.final import Final
 from toystore.checking.findings import Check
 from toystore.checking.linearizability import Call, Undecided, stuck_at
 from toystore.checking.operations import NEVER, Cancelling, Operation, OrderRead, Placing, ProductRead, Recording
-from toystore.checking.realtime import NO_STOCK, UNKNOWN_ORDER
+from toystore.checking.realtime import NO_STOCK, UNKNOWN_ORDER, first_attempts
 from toystore.checking.store_model import (
     Action,
     Cancel,
@@ -37,11 +37,13 @@ STRETCH = 100
 """Orders in one stretch; a history with at most twice as many is judged whole."""
 
 
-def check_windows(recording: Recording, final: Final, shelves: Mapping[str, Shelf] | None, windows: int) -> Check:
+def check_windows(
+    recording: Recording, final: Final, shelves: Mapping[str, Shelf] | None, windows: int, length: int = STRETCH
+) -> Check:
     check = Check("stretches of the history are linearizable, as a search finds too")
     if not shelves:
         return check
-    for stretch in stretches(recording, final, shelves, windows):
+    for stretch in stretches(recording, final, shelves, windows, length):
         calls = stretch.calls()
         try:
             stuck = stuck_at(calls, stretch.store(), step)
@@ -108,8 +110,11 @@ class Stretch:
         """Where orders are placed and cancelled."""
         written = set()
         for operation, index in self.operations:
-            if isinstance(operation, Cancelling | Placing) and index >= 0 and not getattr(operation, "replayed", False):
-                written.add(index)
+            match operation:
+                case Placing(replayed=False) if index >= 0:
+                    written.add(index)
+                case Cancelling(number=number) if index >= 0 and index == self.final.orders[number].changed:
+                    written.add(index)  # who cancels it again changes nothing
         return written
 
     def _action(self, operation: Operation, places: Mapping[str, int], writes: Sequence[int], index: int) -> Action:
@@ -183,9 +188,13 @@ def _standing(recording: Recording, orders: Sequence[Order]) -> Iterator[tuple[O
         order = by_key.get(placing.key)
         if order is not None and placing.outcome != FAIL:
             yield placing, placing.index if placing.replayed else order.index
+    first_to_cancel = first_attempts(recording, orders, by_key)[1]
     for cancelling in recording.cancellings:
-        if cancelling.outcome != FAIL and cancelling.number < len(orders) and _is_cancelled(orders[cancelling.number]):
+        first = first_to_cancel.get(cancelling.number)
+        if first is cancelling:
             yield cancelling, orders[cancelling.number].changed
+        elif first is not None and cancelling.outcome == OK:
+            yield cancelling, cancelling.index  # was cancelled already
     for read in recording.order_reads:
         if read.status != "unknown":
             yield read, read.index
