@@ -157,8 +157,7 @@ FLIPS = {
 def test_a_broken_row_is_found_at_opening(world: SqliteWorld, flip: str, row: str) -> None:
     fill(world)
     world.connection.execute(flip)
-    with pytest.raises(StorageError, match=f"row {row}"):
-        world.crash()
+    assert f"row {row}" in world.crash().put_aside
 
 
 LATER_FLIPS = {
@@ -199,8 +198,7 @@ def test_a_broken_row_does_not_reach_a_hash_or_a_snapshot(tmp_path: Path) -> Non
 def test_a_gap_in_the_log_is_found_at_opening(world: SqliteWorld) -> None:
     fill(world)
     world.connection.execute("DELETE FROM log WHERE idx = 3")
-    with pytest.raises(StorageError, match="gaps"):
-        world.crash()
+    assert "gaps" in world.crash().put_aside
 
 
 # Quiet

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from toystore.model import Product
 from toystore.storage.batch import Batch
 from toystore.storage.database import translated
-from toystore.storage.interface import IndexPassed, Spool, SpoolInfo
+from toystore.storage.interface import IndexPassed, Rotten, Spool, SpoolInfo
 from toystore.storage.rows import CHANGE, ORDERS, OUTCOME, Table
 from toystore.storage.snapshot import (
     BadSnapshot,
@@ -76,7 +76,9 @@ async def _walk(
         return rows
 
     while rows := await run(slice_after):
-        after = place(rows[-1])
+        before, after = after, place(rows[-1])
+        if after <= before:
+            raise Rotten(f"an index of {table.name} leads back from {before} to {after}")
 
 
 BY_NUMBER = "WHERE number > ? AND idx <= ? ORDER BY number LIMIT ?"
@@ -221,3 +223,8 @@ def _replace_rows(connection: sqlite3.Connection, info: SpoolInfo, spool: Spool)
             except sqlite3.IntegrityError as error:
                 raise BadSnapshot(f"rows of the snapshot contradict one another or the state: {error}") from error
             batch = Batch()
+    (counts,) = connection.execute(
+        "SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM outcome), (SELECT count(*) FROM change)"
+    )
+    batch.set_counts(*counts)
+    batch.write(connection)
