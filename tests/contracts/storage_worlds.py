@@ -98,6 +98,10 @@ class SqliteWorld:
         self.storage = SqliteStorage(self.directory, self.clock, Inline())
         return self.open()
 
+    def close(self) -> None:
+        """What went before does not matter."""
+        self.storage.close().addErrback(lambda failure: None)
+
     @property
     def connection(self) -> Any:
         return self.storage._opened.connection
