@@ -80,6 +80,8 @@ def translated(doing: str) -> Iterator[None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise DataDirInUse(f"{doing}: another process has this data directory open") from error
         raise StorageError(f"{doing}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Rotten(f"{doing}: SQLite complains of something that is no text") from error
 
 
 def _set_pragmas(connection: sqlite3.Connection) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from toystore.encoding import EncodingError, from_json, to_json
+from toystore.storage.database import translated
 from toystore.storage.files import sync_directory
 from toystore.storage.interface import StorageError
 
@@ -63,8 +65,7 @@ class Quarantine:
             part = "-part" if self.sentence() else ""
         except StorageError:
             part = "-part"
-        place = f"quarantine/{self._now():%Y%m%dT%H%M%S.%fZ}-{uuid or 'unknown'}{part}"
-        self._say(Sentence(place, reason, moving=True))
+        self._say(Sentence(self._new_place(uuid or "unknown") + part, reason, moving=True))
 
     def move(self) -> Sentence | None:
         """Move what is condemned, and forget the oldest there; what a process before this one began is ended. The
@@ -99,6 +100,62 @@ class Quarantine:
         """Raises OSError."""
         self._file.unlink(missing_ok=True)
         sync_directory(self._directory)
+
+    # What an operator may do, while no process has the directory
+
+    def kept(self) -> list[Path]:
+        """The databases that were put aside, the oldest first."""
+        place = self._directory / "quarantine"
+        return sorted(place.iterdir()) if place.is_dir() else []
+
+    def put_back(self) -> Path:
+        """Use again the database that was put aside last, broken as it is, under its old uuid; gives where it was, and
+        still is. StorageError where none is waited for, and DataDirInUse."""
+        sentence = self._unused()
+        whole = [path for path in self.kept() if not path.name.endswith("-part") and (path / "ledger.db").is_file()]
+        if not whole:
+            raise StorageError(f"there is no database in {self._directory / 'quarantine'}")
+        place = whole[-1]
+        try:
+            self._say(evolve(sentence, place=f"{self._new_place('filling')}-part", moving=True))
+            self.move()
+            self._say(sentence)
+            for name in FILES:
+                if (place / name).exists():
+                    shutil.copy2(place / name, self._directory / name)
+                    with (self._directory / name).open("rb") as copied:
+                        os.fsync(copied.fileno())
+            sync_directory(self._directory)
+            self.refilled()
+        except OSError as error:
+            raise StorageError(f"{self._directory}: {error}") from error
+        return place
+
+    def accept_loss(self) -> Path:
+        """Take the empty database for a new one; gives where the one before it is. StorageError, DataDirInUse."""
+        sentence = self._unused()
+        try:
+            self.refilled()
+        except OSError as error:
+            raise StorageError(f"{self._directory}: {error}") from error
+        return self._directory / sentence.place
+
+    def _unused(self) -> Sentence:
+        sentence = self.sentence()
+        if sentence is None:
+            raise StorageError(f"nothing in {self._directory} waits to be filled again")
+        database = self._directory / "ledger.db"
+        if database.exists():
+            with (
+                closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as connection,
+                translated(str(database)),
+            ):
+                connection.execute("PRAGMA locking_mode = exclusive").fetchall()
+                connection.execute("BEGIN IMMEDIATE")
+        return self.move() or sentence
+
+    def _new_place(self, uuid: str) -> str:
+        return f"quarantine/{self._now():%Y%m%dT%H%M%S.%fZ}-{uuid}"
 
     def _say(self, sentence: Sentence) -> None:
         new = self._file.with_suffix(".new")
