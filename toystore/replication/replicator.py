@@ -408,7 +408,7 @@ class Replicator:
             self._put_aside = ""
             self.node.refilling = False
             self.log.info("{node} has everything again, up to {index}", node=self.node.id, index=self.node.log.applied)
-            self._storage.refilled().addErrback(self._fail)
+            self._start(self._given_room(self._storage.refilled))
 
     # Leadership
 

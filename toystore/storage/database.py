@@ -54,8 +54,8 @@ def open_database(path: Path, complete: Callable[[sqlite3.Connection], None]) ->
     with translated(path.name):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=64)
         try:
+            _set_pragmas(connection)  # from here on no other process writes to it
             before = WalBefore.look(path.with_name(path.name + "-wal"))
-            _set_pragmas(connection)
             _, taken, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             before.check(taken)
             _upgrade(connection, complete)
