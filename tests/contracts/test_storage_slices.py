@@ -175,6 +175,22 @@ def test_a_scrub_in_slices_finds_nothing_in_what_changes_meanwhile(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("tiny_slices")
+@pytest.mark.parametrize("moment", range(12))
+def test_a_scrub_of_entries_that_are_applied_meanwhile(tmp_path: Path, moment: int) -> None:
+    stepped, log = SteppedWorld(tmp_path), Log()
+    stepped.at_once([log.command(TOYS), *(log.buy("Fox", 1) for _ in range(5))])
+    logged = [log.buy("Fox", 1) for _ in range(8)]
+    stepped.before_the_next(lambda: stepped.storage.save(None, logged))
+    scrubbed = stepped.storage.scrub(lambda: succeed(None))
+    for step in range(100):
+        if step == moment:
+            stepped.before_the_next(lambda: stepped.storage.apply(logged))
+        if not scrubbed.called:
+            stepped.jobs.step()
+    assert result_of(scrubbed) > 30
+
+
+@pytest.mark.usefixtures("tiny_slices")
 def test_a_scrub_ends_where_another_state_is_installed(tmp_path: Path) -> None:
     stepped, sender = SteppedWorld(tmp_path / "s"), MemoryWorld(tmp_path)
     sender.open()
