@@ -74,9 +74,10 @@ class Bench:
                 await self.storage.compact(self._last - KEPT_ENTRIES)
         await self.storage.flush()
 
-    async def whole_pass(self) -> tuple[int, float]:
-        """Rows and seconds of a pass that never rests; `slices` has the time of each slice."""
-        began = last = time.perf_counter()
+    async def whole_pass(self) -> tuple[int, float, float]:
+        """Rows, seconds and processor seconds of a pass that never rests; `slices` has the time of each slice."""
+        began, spent = time.perf_counter(), time.process_time()
+        last = began
 
         def pause() -> Deferred[None]:
             nonlocal last
@@ -86,7 +87,7 @@ class Bench:
             return succeed(None)
 
         rows = await self.storage.scrub(pause)
-        return rows, time.perf_counter() - began
+        return rows, time.perf_counter() - began, time.process_time() - spent
 
     async def commits(self, number: int, batch: int) -> list[float]:
         """Milliseconds of each."""
@@ -112,9 +113,9 @@ async def measure(bench: Bench, options: argparse.Namespace) -> None:
     began = time.perf_counter()
     await bench.fill(options.orders)
     print(f"{options.orders} orders were placed in {time.perf_counter() - began:.0f} s")
-    rows, seconds = await bench.whole_pass()
+    rows, seconds, cpu = await bench.whole_pass()
     print(
-        f"a pass: {rows} rows, {seconds:.2f} s of the storage's time ({rows / seconds:.0f} rows/s); a slice p50"
+        f"a pass: {rows} rows, {seconds:.2f} s of the storage's time, {cpu:.2f} s of a core ({rows / cpu:.0f} rows/s); a slice p50"
         f" {1000 * percentile(bench.slices, 0.5):.1f} ms, p99 {1000 * percentile(bench.slices, 0.99):.1f} ms, longest"
         f" {1000 * max(bench.slices):.1f} ms; with its rests some {20 * seconds:.0f} s"
     )
