@@ -114,10 +114,10 @@ async def measure(bench: Bench, options: argparse.Namespace) -> None:
     await bench.fill(options.orders)
     print(f"{options.orders} orders were placed in {time.perf_counter() - began:.0f} s")
     rows, seconds, cpu = await bench.whole_pass()
+    slices = ", ".join(f"p{part:g} {1000 * percentile(bench.slices, part / 100):.1f} ms" for part in (50, 99, 100))
     print(
-        f"a pass: {rows} rows, {seconds:.2f} s of the storage's time, {cpu:.2f} s of a core ({rows / cpu:.0f} rows/s); a slice p50"
-        f" {1000 * percentile(bench.slices, 0.5):.1f} ms, p99 {1000 * percentile(bench.slices, 0.99):.1f} ms, longest"
-        f" {1000 * max(bench.slices):.1f} ms; with its rests some {20 * seconds:.0f} s"
+        f"a pass: {rows} rows, {seconds:.2f} s of the storage's time, {cpu:.2f} s of a core ({rows / cpu:.0f} rows/s);"
+        f" a slice {slices}; with its rests some {20 * seconds:.0f} s"
     )
     for name, work in (
         ("without a scrub", bench.commits),

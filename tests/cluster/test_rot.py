@@ -132,6 +132,33 @@ def test_where_all_are_put_aside_nobody_begins_anew(shop: Shop) -> None:
         assert len(process.disk.quarantine) == 1
 
 
+def test_one_that_is_put_back_saves_them_all(shop: Shop) -> None:
+    """What `toystore quarantine put-back` does to a disk: broken as it is, it counts until the row is met."""
+    orders = shop.buy(5)
+    shop.settle()
+    for process in shop.voters:
+        process.kill()
+    back, other, whole = shop.voters
+    for process in (back, other):
+        process.disk.rot("log", 2)
+        process.boot()
+    shop.run(3)
+    assert shop.leader() is None
+    back.kill()
+    back.disk.uuid, back.disk.hard_state, back.disk.state = back.disk.quarantine.pop()
+    back.disk.put_aside = ""
+    back.disk.state.rotten = {("orders", 0)}  # what is broken is nothing that is met at once
+    back.boot()
+    whole.boot()
+    assert shop.buy()[0].number == 5
+    shop.settle()
+    assert shop.orders(other)[:5] == shop.orders(whole)[:5] == orders
+    uuid = back.disk.uuid
+    with pytest.raises(Rotten):
+        shop.read(back, lambda reader: reader.order(0))
+    rejoin(shop, back, uuid)
+
+
 def test_alone_it_does_not_start() -> None:
     one = Cluster(1, config=NodeConfig("", ()), pace=Pace())
     one.boot()
