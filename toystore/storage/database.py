@@ -119,12 +119,19 @@ def check_tables(connection: sqlite3.Connection, version: int | None = None) -> 
         raise Rotten("the schema in the database is not the one that was written there")
 
 
+def check_foreign(connection: sqlite3.Connection) -> None:
+    """Rotten where a database that says it is another program's has our tables."""
+    if connection.execute(_TABLES).fetchall() == _tables_of(len(_scripts())):
+        raise Rotten("the application id in the database is not the one that was written there")
+
+
 def _upgrade(connection: sqlite3.Connection, complete: Callable[[sqlite3.Connection], None]) -> None:
     scripts = _scripts()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if owner != APPLICATION_ID and (owner or version or tables):
+        check_foreign(connection)
         raise StorageError(f"the database belongs to another program (application id {owner:#x})")
     if version > len(scripts):
         raise StorageError(f"the database has schema {version}; this program knows up to {len(scripts)}")
