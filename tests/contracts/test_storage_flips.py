@@ -208,6 +208,26 @@ def test_a_flipped_bit_in_the_write_ahead_log(killed: Path, tmp_path: Path) -> N
     assert verdicts["at opening"] > 50
 
 
+@pytest.mark.parametrize("instead", ["zeros", "an older round", "what was aborted"])
+def test_what_a_crash_leaves_of_the_last_transaction_is_no_rot(killed: Path, tmp_path: Path, instead: str) -> None:
+    """Any of its frames may not have reached the disk; something else may be in their places, and behind."""
+    wal = (killed / "ledger.db-wal").read_bytes()
+    cut = (without_last_transaction(killed, tmp_path / "cut") / "ledger.db-wal").read_bytes()
+    size = FRAME_HEADER_BYTES + PAGE
+    first, last = (len(cut) - HEADER_BYTES) // size, (len(wal) - HEADER_BYTES) // size
+    assert last - first > 2
+    older = bytes(size) if instead == "zeros" else wal[HEADER_BYTES:][:size]
+    if instead == "an older round":
+        older = older[:8] + bytes(8) + older[16:]
+    for lost in range(first, last):
+        at = HEADER_BYTES + lost * size
+        left = wal[:at] + older + wal[at + size :]
+        world = opened(killed, tmp_path / f"world-{lost}")
+        (world.directory / "ledger.db-wal").write_bytes(left + wal[HEADER_BYTES + size :][: 6 * size])
+        assert world.open().put_aside == "", lost
+        world.close()
+
+
 @pytest.mark.long
 @pytest.mark.fault(11)
 def test_very_many_flipped_bits(written: Path, tmp_path: Path) -> None:

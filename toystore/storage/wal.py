@@ -2,9 +2,10 @@
 
 SQLite reads its log up to the first frame whose checksum is wrong, and takes the rest for what a crash cut short: one
 flipped bit would silently take back everything that was synced after it. But each commit syncs the log before the next one
-begins. So where a whole, valid frame follows the transaction that SQLite stopped at, that transaction had been synced, and
-is broken now. (Which of the two it is can not be told of the very last transaction; Alagappan et al., "Protocol-aware
-recovery for consensus-based storage", FAST 2018, section 3.3.3.)
+begins. So where a frame follows one that ends a transaction, and its checksum goes on from there, that transaction had been
+synced; if SQLite has not taken it, it is broken now. (Which of the two it is can not be told of the very last transaction;
+Alagappan et al., "Protocol-aware recovery for consensus-based storage", FAST 2018, section 3.3.3.) What is left from before
+has other salts: with each opening all is checkpointed, so that the log begins a new round.
 
 The format: https://www.sqlite.org/fileformat2.html, section 4, "The write-ahead log".
 """
@@ -68,17 +69,14 @@ class WalBefore:
             return
         with self.path.open("rb") as file:
             before = self._frame(file, taken + 1)
-            over = before.commit and self._meant(before)
             for number in range(taken + 2, self.frames + 1):
                 frame = self._frame(file, number)
-                if (
-                    over
-                    and frame.salts == self.salts
-                    and checksum(before.checksum, frame.page, self.words) == frame.checksum
-                ):
+                if before.commit and self._meant(before) and self._follows(frame, before):
                     raise Rotten(f"{self.path.name} is broken between frame {taken} and {number}, in what had been synced")
-                over = over or (frame.commit and self._meant(frame))
                 before = frame
+
+    def _follows(self, frame: _Frame, before: _Frame) -> bool:
+        return frame.salts == self.salts and checksum(before.checksum, frame.page, self.words) == frame.checksum
 
     def _meant(self, frame: _Frame) -> bool:
         """It was written since the log began anew; not there at all, where one of an older round is still in its place.
