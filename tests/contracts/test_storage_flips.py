@@ -22,11 +22,12 @@ from tests.contracts.storage_worlds import TOYS, Log, SqliteWorld, everything, r
 from toystore.consensus.messages import HardState
 from toystore.consensus.views import View
 from toystore.model import AdjustStock, CancelOrder, SetPrice
-from toystore.storage import database
 from toystore.storage.interface import Rotten, StorageError
 from toystore.storage.wal import FRAME_HEADER_BYTES, HEADER_BYTES
 
 SEED = int(os.environ.get("TOYSTORE_SEED", "1"))
+pytestmark = pytest.mark.usefixtures("without_syncs")
+
 ORDERS = 150
 PAGE = 4096
 
@@ -43,13 +44,6 @@ def grown(world: SqliteWorld) -> Log:
     result_of(world.storage.compact(ORDERS // 2))
     result_of(world.storage.flush())
     return log
-
-
-@pytest.fixture(autouse=True)
-def without_syncs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bits flip the same, and the tests end sooner."""
-    monkeypatch.setitem(database.PRAGMAS, "synchronous", 0)
-    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,8 @@ from toystore.consensus.messages import HardState
 from toystore.model import AdjustStock, CancelOrder
 from toystore.storage.interface import Rotten
 
+pytestmark = pytest.mark.usefixtures("without_syncs")
+
 
 def at_once() -> Deferred[None]:
     return succeed(None)

@@ -70,7 +70,7 @@ def test_flipped_bits_are_found_and_the_replica_is_filled_again(clusters: Cluste
     last = buy(cluster, "while-it-is-away")
     flip(cluster.data_dir / follower / "ledger.db", order_row("order-9"))
     cluster.start_node(follower)
-    cluster.until(lambda: filled_again(cluster, follower, uuid), 30.0, f"{follower} to be filled again")
+    cluster.until(lambda: filled_again(cluster, follower, uuid), 90.0, f"{follower} to be filled again")
     assert len(put_aside(cluster, follower)) == 1
     verified = cluster.verify()
     assert verified.code == 0, verified
@@ -82,7 +82,7 @@ def test_flipped_bits_are_found_and_the_replica_is_filled_again(clusters: Cluste
     leader = cluster.leader()
     uuid = said(cluster, leader)["uuid"]
     flip(cluster.data_dir / leader / "ledger.db", order_row("the-first-of-all"))
-    cluster.until(lambda: filled_again(cluster, leader, uuid), 30.0, f"{leader} to be filled again")
+    cluster.until(lambda: filled_again(cluster, leader, uuid), 90.0, f"{leader} to be filled again")
     assert len(put_aside(cluster, leader)) == 1
     log = (cluster.data_dir / leader / "log").read_text()
     assert "can not trust its storage: row 0 of orders does not agree with its checksum" in log

@@ -4,7 +4,7 @@ SQLite reads its log up to the first frame whose checksum is wrong, and takes th
 flipped bit would silently take back everything that was synced after it. But each commit syncs the log before the next one
 begins. So where a frame follows one that ends a transaction, and its checksum goes on from there, that transaction had been
 synced; if SQLite has not taken it, it is broken now. (Which of the two it is can not be told of the very last transaction;
-Alagappan et al., "Protocol-aware recovery for consensus-based storage", FAST 2018, section 3.3.3.) What is left from before
+Alagappan et al., "Protocol-aware recovery for consensus-based storage", FAST 2018, section 3.3.) What is left from before
 has other salts: with each opening all is checkpointed, so that the log begins a new round.
 
 The format: https://www.sqlite.org/fileformat2.html, section 4, "The write-ahead log".
