@@ -57,7 +57,7 @@ def put_aside(cluster: Cluster, node: str) -> list[Path]:
 def test_flipped_bits_are_found_and_the_replica_is_filled_again(clusters: Clusters, election: str) -> None:
     cluster = clusters(
         orders=3, catalogs=1, dialects=("v1",), cluster=f'election = "{election}"', extra=SCRUB_ALL_THE_TIME
-    ).start()
+    ).start(seconds=90)
     first = buy(cluster, "the-first-of-all")
     for number in range(10):
         buy(cluster, f"order-{number}")
@@ -78,7 +78,7 @@ def test_flipped_bits_are_found_and_the_replica_is_filled_again(clusters: Cluste
     # In the file of a leader, where nobody looks: found by the scrub while it runs. All begin anew first, so that nothing
     # of its rows is in the write-ahead log only.
     assert cluster.stop() == 0
-    cluster.start()
+    cluster.start(seconds=90)
     leader = cluster.leader()
     uuid = said(cluster, leader)["uuid"]
     flip(cluster.data_dir / leader / "ledger.db", order_row("the-first-of-all"))
@@ -96,13 +96,13 @@ def test_flipped_bits_are_found_and_the_replica_is_filled_again(clusters: Cluste
 
 @pytest.mark.fault(11)
 def test_alone_it_does_not_begin_anew_and_can_be_put_back(clusters: Clusters) -> None:
-    cluster = clusters(orders=1, catalogs=1, dialects=("v1",)).start()
+    cluster = clusters(orders=1, catalogs=1, dialects=("v1",)).start(seconds=90)
     buy(cluster, "the-only-one")
     assert cluster.stop() == 0
     flip(cluster.data_dir / "order-1" / "ledger.db", order_row("the-only-one"))
     for _ in range(2):
         cluster.launch()
-        assert cluster.wait() != 0
+        assert cluster.wait(90) != 0
         told = "\n".join(cluster.lines)
         assert "no other replica has a copy" in told, told
         assert "toystore quarantine --help" in told, told
@@ -112,6 +112,6 @@ def test_alone_it_does_not_begin_anew_and_can_be_put_back(clusters: Clusters) ->
     flip(kept, b"u" + order_row("the-only-one")[1:])  # as it should be again
     back = cluster.run("quarantine", "put-back", "order-1")
     assert back.code == 0, back
-    cluster.start()
+    cluster.start(seconds=90)
     assert buy(cluster, "the-only-one")["number"] == 0
     assert buy(cluster, "another")["number"] == 1
