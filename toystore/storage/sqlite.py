@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from toystore.consensus.messages import Entry, HardState
 from toystore.storage.database import open_database
+from toystore.storage.files import make_directory
 from toystore.storage.interface import (
     Applied,
     DiskFull,
@@ -113,7 +114,7 @@ class SqliteStorage:
 
     def _open(self) -> Recovered:
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._directory)
             self._directory.chmod(0o700)
             connection = open_database(self._directory / "ledger.db")
             spools = self._directory / "spool"

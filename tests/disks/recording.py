@@ -1,0 +1,83 @@
+"""Runs a workload with the recorder, and checks that the trace tells all that has happened to the directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from random import Random
+
+from attrs import field, frozen
+
+from tests.disks.crash import KEPT, FileSystem, points, tree_of
+from tests.disks.trace import BadTrace, Event, Sync, SyncDirectory, Write, read_trace_file
+
+SOURCE = Path(__file__).with_name("recorder.c")
+ROOT = Path(__file__).parents[2]
+COMPILERS = ("gcc", "cc")
+NONCES = 1 << 16
+"""Bytes that stand for /dev/urandom; SQLite reads 256 of them, once a process."""
+
+
+def fast_directory() -> str | None:
+    """Where to lay thousands of states: in memory, where the machine has it."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@cache
+def recorder() -> Path:
+    """The compiled recorder. Raises CalledProcessError, and OSError without a compiler."""
+    library = Path(tempfile.mkdtemp(prefix="toystore-recorder-")) / "recorder.so"
+    compiler = next(filter(shutil.which, COMPILERS), COMPILERS[0])
+    command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([*command, "-o", str(library), str(SOURCE), "-lpthread"], check=True)
+    return library
+
+
+@frozen
+class Recording:
+    """`start` is what the directory held before, all of it durable."""
+
+    trace: tuple[Event, ...] = field(repr=False)
+    start: Mapping[str, bytes | None] = field(factory=dict, repr=False)
+
+    def figures(self) -> str:
+        writes = [event for event in self.trace if isinstance(event, Write)]
+        syncs = sum(isinstance(event, Sync | SyncDirectory) for event in self.trace)
+        return f"{len(writes)} writes, {syncs} syncs, {sum(len(write.data) for write in writes)} bytes"
+
+
+def environment(directory: Path, trace: Path) -> dict[str, str]:
+    """The variables under which a program is recorded."""
+    return {"LD_PRELOAD": str(recorder()), "RECORDER_DIR": str(directory), "RECORDER_TRACE": str(trace)}
+
+
+def record(workload: str, seed: int, steps: int, mutant: str | None = None, fail: int | None = None) -> Recording:
+    """`fail`: the sync with this number fails. Raises BadTrace where the trace is not what happened."""
+    with tempfile.TemporaryDirectory(prefix="toystore-disks-", dir=fast_directory()) as room:
+        directory, trace, nonces = (Path(room).resolve() / name for name in ("disk", "trace", "nonces"))
+        directory.mkdir()
+        nonces.write_bytes(Random(seed).randbytes(NONCES))
+        variables = environment(directory, trace) | {"RECORDER_RANDOM": str(nonces)}
+        if fail is not None:
+            variables["RECORDER_FAIL"] = str(fail)
+        command = [sys.executable, "-m", "tests.disks.workload", workload, "--directory", str(directory)]
+        command += ["--seed", str(seed), "--steps", str(steps), *(["--mutant", mutant] if mutant else [])]
+        subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=True)
+        return checked(Recording(read_trace_file(trace)), directory)
+
+
+def checked(recording: Recording, directory: Path) -> Recording:
+    """Everything that the trace says, done to the start, makes the directory as it is now; else BadTrace."""
+    *_, last = points(recording.trace, FileSystem.POSIX, recording.start)
+    told = last.state(tuple(KEPT for _ in last.pending)).tree
+    there = tree_of(directory)
+    if told != there:
+        wrong = sorted(path for path in told.keys() | there.keys() if told.get(path) != there.get(path))
+        raise BadTrace(f"the recorder has missed something: {', '.join(wrong)} are not as the trace has them")
+    return recording
