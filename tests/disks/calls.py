@@ -62,7 +62,7 @@ class RenewUuid:
 
 @frozen
 class SaveView:
-    view: View
+    view: View = field(repr=lambda view: f"version {view.version}")
 
 
 @frozen
@@ -91,7 +91,9 @@ class Noting:
         self._write = write
         self._number = 0
 
-    def __call__(self, call: Call, make: Callable[[], Deferred[T]], told: Callable[[T], Any] = lambda _: None) -> Deferred[T]:
+    def __call__(
+        self, call: Call, make: Callable[[], Deferred[T]], told: Callable[[T], Any] = lambda _: None
+    ) -> Deferred[T]:
         """Make the call; `told` is what of its result goes into the note."""
         number, self._number = self._number, self._number + 1
         self._put("begin", number, call)

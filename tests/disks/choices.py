@@ -1,4 +1,4 @@
-"""Which of the states that a point allows to look at, and in what order: the telling ones first, then by chance, for ever."""
+"""Which of the states that a point allows to look at, in what order: the telling ones first, then drawn ones, for ever."""
 
 from __future__ import annotations
 

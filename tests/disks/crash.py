@@ -28,6 +28,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from attrs import define, evolve, field, frozen
@@ -63,7 +64,7 @@ class FileSystem(enum.Enum):
 
 @frozen
 class Pending:
-    """A change that is not on the disk, or need not be; `settled`: it is, but something before it in the same file is not."""
+    """A change that need not be on the disk; `settled`: it is, but something before it in the same file need not be."""
 
     change: Change
     settled: bool = False
@@ -106,17 +107,23 @@ Choice = tuple[Fate, ...]
 
 
 def choice_text(choice: Choice) -> str:
-    return ",".join(map(str, choice))
+    """Such as `+3,-,s512.1e`: three kept, one lost, one of which sectors 1 to 4 are kept."""
+    runs = [(str(fate), len(list(run))) for fate, run in groupby(choice)]
+    return ",".join(f"{text}{count}" if count > 1 and text in _FATES else ",".join([text] * count) for text, count in runs)
 
 
 def read_choice(text: str) -> Choice:
     """Raises ValueError."""
-    return tuple(map(_read_fate, text.split(","))) if text else ()
+    return tuple(fate for part in text.split(",") if part for fate in _read_run(part))
+
+
+def _read_run(text: str) -> Choice:
+    if text[0] in _FATES:
+        return (_FATES[text[0]],) * int(text[1:] or 1)
+    return (_read_fate(text),)
 
 
 def _read_fate(text: str) -> Fate:
-    if text in _FATES:
-        return _FATES[text]
     size, dot, mask = text.removeprefix("s").partition(".")
     if not (text.startswith("s") and dot):
         raise ValueError(f"{text!r} is none of +, -, z, g, s512.<hex mask>, s4096.<hex mask>")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from tests.disks.calls import Made, calls_of
 from tests.disks.choices import choices
@@ -18,11 +17,12 @@ from tests.disks.history import History, ledger_history, view_history
 from tests.disks.judge import Judge
 from tests.disks.recording import Recording, fast_directory
 from tests.disks.recovery import Broken, Ledger, Refused, Views, recover_ledger, recover_views
+from tests.disks.trace import Note, Sync, SyncDirectory
 
 AT_A_POINT = 8
 """So many choices at one point, before the next is looked at."""
 
-IN_VAIN = 20_000
+IN_VAIN = 3_000
 """So many choices in a row that lead to no new state, and the search ends."""
 
 
@@ -67,19 +67,30 @@ class Violation:
 
 @define
 class Tally:
-    """`tried` choices led to `distinct` states; recovery found `outcomes` different things in them."""
+    """`tried` choices led to `distinct` states. In them was found what there had been at so many
+    different `moments`, out of all `calls` (a moment is that after a call)."""
 
     tried: int = 0
     distinct: int = 0
     refused: int = 0
     seconds: float = 0.0
-    outcomes: set[str] = field(factory=set)
+    moments: int = 0
+    calls: int = 0
     violations: list[Violation] = field(factory=list)
+
+    def add(self, other: Tally) -> None:
+        self.tried += other.tried
+        self.distinct += other.distinct
+        self.refused += other.refused
+        self.moments += other.moments
+        self.calls += other.calls
+        self.seconds += other.seconds
+        self.violations += other.violations
 
     def __str__(self) -> str:
         return (
-            f"{self.tried} states tried, {self.distinct} distinct, {len(self.outcomes)} outcomes, {self.refused} refused,"
-            f" {self.seconds:.1f} s, {len(self.violations)} violations"
+            f"{self.tried} states tried, {self.distinct} distinct, {self.moments} of {self.calls} moments found,"
+            f" {self.refused} refused, {self.seconds:.1f} s, {len(self.violations)} violations"
         )
 
 
@@ -87,14 +98,19 @@ class Explorer:
     """Explores the states of one recording."""
 
     def __init__(self, recording: Recording, case: Case, file_systems: Iterable[FileSystem] = FileSystem) -> None:
-        self._case = case
+        self._case, self._trace = case, recording.trace
         self.calls = calls_of(recording.trace)
         self.judge = Judge(self.calls, case.history(self.calls))
         self._points = {system: tuple(points(recording.trace, system, recording.start)) for system in file_systems}
         self._verdicts: dict[bytes, Callable[[int], str | None]] = {}
+        self._moments: set[int] = set()
 
-    def state(self, spec: Spec) -> State:
-        return self._points[spec.file_system][spec.events].state(spec.choice)
+    def point(self, spec: Spec) -> Point:
+        return self._points[spec.file_system][spec.events]
+
+    def points(self) -> Iterator[Point]:
+        """All, by file system and in the order of the trace."""
+        return (point for of_system in self._points.values() for point in of_system)
 
     def explore(self, states: int, seed: int, violations: int = 1) -> Tally:
         """Until so many distinct states have been looked at, or so many violations were found."""
@@ -105,13 +121,17 @@ class Explorer:
             vain += 1
             new = self.look(point, choice, tally)
             vain = 0 if new else vain
-        tally.seconds = time.monotonic() - begun
+        tally.seconds, tally.moments, tally.calls = time.monotonic() - begun, len(self._moments), len(self.calls)
         return tally
 
     def _drawn(self, random: Random) -> Iterator[tuple[Point, Choice]]:
-        """Some choices at every point, in an order that is drawn; then some more at each."""
-        everywhere = [point for of_system in self._points.values() for point in of_system]
+        """First, wherever something was synced or acknowledged, that nothing else is kept. Then some choices at every
+        point, in an order that is drawn; then some more at each."""
+        everywhere = list(self.points())
         random.shuffle(everywhere)
+        for point in everywhere:
+            if point.events and isinstance(self._trace[point.events - 1], Note | Sync | SyncDirectory):
+                yield point, next(choices(point, random))
         streams = [(point, choices(point, random)) for point in everywhere]
         while streams:
             left = []
@@ -130,14 +150,14 @@ class Explorer:
         new = key not in self._verdicts
         if new:
             tally.distinct += 1
-            self._verdicts[key] = self._verdict(state, tally)
+            self._verdicts[key] = self.verdict(state, tally)
         wrong = self._verdicts[key](point.events)
         if wrong is not None:
             tally.violations.append(Violation(Spec(point.events, point.file_system, choice), wrong))
         return new
 
-    def _verdict(self, state: State, tally: Tally) -> Callable[[int], str | None]:
-        """What is wrong with this state, by the events before it."""
+    def verdict(self, state: State, tally: Tally | None = None) -> Callable[[int], str | None]:
+        """What is wrong with this state, by how many events have gone before; None where nothing is."""
         with tempfile.TemporaryDirectory(prefix="toystore-state-", dir=fast_directory()) as room:
             state.lay(Path(room))
             try:
@@ -145,7 +165,8 @@ class Explorer:
             except Broken as error:
                 what = str(error)
                 return lambda events: what
-        tally.refused += isinstance(found, Refused)
         verdict = self.judge.verdict(found)
-        tally.outcomes.add(verdict.outcome)
+        if tally is not None:
+            tally.refused += isinstance(found, Refused)
+            self._moments |= verdict.same
         return verdict.at

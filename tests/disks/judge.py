@@ -33,7 +33,9 @@ class Judge:
             raise ValueError(f"{len(calls)} calls, and {len(history)} things shown")
         self.calls, self.history = calls, history
         self._begun = [made.begun for made in calls]
-        acknowledged = sorted((m.done, n) for n, m in enumerate(calls, 1) if m.done is not None and isinstance(m.call, DURABLE))
+        acknowledged = sorted(
+            (m.done, n) for n, m in enumerate(calls, 1) if m.done is not None and isinstance(m.call, DURABLE)
+        )
         self._acknowledged = [event for event, _ in acknowledged]
         self._durable = [0]
         for _, number in acknowledged:
@@ -46,12 +48,8 @@ class Judge:
     def verdict(self, found: Ledger | Views | Refused) -> Verdict:
         """Good for all points at which this may be found."""
         if isinstance(found, Refused):
-            return Verdict(self, frozenset(), f"refused: {found.why}", "")
-        different = {number: found.differences(shown) for number, shown in enumerate(self.history)}  # type: ignore[arg-type]
-        same = frozenset(number for number, fields in different.items() if not fields)
-        nearest = min(different, key=lambda number: (len(different[number]), -number))
-        near = f"nearest to it is what was shown after call {nearest}, which differs in {', '.join(different[nearest])}"
-        return Verdict(self, same, f"found {found.short()}", f"so it was after call {max(same)}" if same else near)
+            return Verdict(self, found, frozenset())
+        return Verdict(self, found, frozenset(n for n, shown in enumerate(self.history) if found.is_same_as(shown)))
 
 
 @frozen
@@ -59,15 +57,25 @@ class Verdict:
     """Of something that was found: it is what was shown after the calls `same`."""
 
     judge: Judge
+    found: Ledger | Views | Refused
     same: frozenset[int]
-    outcome: str
-    remark: str
 
     def at(self, events: int) -> str | None:
         """What is wrong with finding it after so many events of the trace, None where nothing is."""
         known = self.judge.known(events)
         if not self.same.isdisjoint(range(known.durable, known.begun + 1)):
             return None
-        last = f"{known.durable}, {self.judge.calls[known.durable - 1].call}" if known.durable else "0"
-        expected = f"call {last}, was acknowledged, and {known.begun} had begun"
-        return "; ".join(filter(None, (self.outcome, expected, self.remark)))
+        last = f"call {known.durable}, {self.judge.calls[known.durable - 1].call}" if known.durable else "nothing"
+        return (
+            f"{self.found.short()}; {last} was acknowledged, call {known.begun} was the last to begin; {self._remark(known)}"
+        )
+
+    def _remark(self, known: Known) -> str:
+        if isinstance(self.found, Refused):
+            return "nothing of this is to be refused"
+        if self.same:
+            return f"so it was after call {max(self.same)}"
+        may_be = range(known.durable, known.begun + 1)
+        different = {n: self.found.differences(self.judge.history[n]) for n in may_be}  # type: ignore[arg-type]
+        nearest = min(may_be, key=lambda n: len(different[n]))
+        return f"so it never was: after call {nearest} there was another {', '.join(different[nearest])}"

@@ -46,10 +46,17 @@ class Recording:
     trace: tuple[Event, ...] = field(repr=False)
     start: Mapping[str, bytes | None] = field(factory=dict, repr=False)
 
-    def figures(self) -> str:
-        writes = [event for event in self.trace if isinstance(event, Write)]
-        syncs = sum(isinstance(event, Sync | SyncDirectory) for event in self.trace)
-        return f"{len(writes)} writes, {syncs} syncs, {sum(len(write.data) for write in writes)} bytes"
+    @property
+    def writes(self) -> int:
+        return sum(isinstance(event, Write) for event in self.trace)
+
+    @property
+    def syncs(self) -> int:
+        return sum(isinstance(event, Sync | SyncDirectory) for event in self.trace)
+
+    @property
+    def bytes_written(self) -> int:
+        return sum(len(event.data) for event in self.trace if isinstance(event, Write))
 
 
 def environment(directory: Path, trace: Path) -> dict[str, str]:

@@ -46,17 +46,19 @@ class Ledger:
     digests: tuple[bytes | None, ...]
     state_hash: str
 
-    def differences(self, other: Ledger) -> list[str]:
+    def is_same_as(self, expected: Ledger) -> bool:
+        return self == (evolve(expected, uuid=self.uuid) if expected.uuid is None else expected)
+
+    def differences(self, expected: Ledger) -> list[str]:
         """The fields that are not the same."""
-        mine, others = asdict(self, recurse=False), asdict(other, recurse=False)
-        if self.uuid is None or other.uuid is None:
-            del mine["uuid"]
-        return [name for name in mine if mine[name] != others[name]]
+        mine, others = asdict(self, recurse=False), asdict(expected, recurse=False)
+        return [name for name in mine if mine[name] != others[name] and (name, others[name]) != ("uuid", None)]
 
     def short(self) -> str:
         last = self.entries[-1] if self.entries else None
         log = f"log {self.base[0] + 1}..{last.index} (term {last.term})" if last else f"no log after {self.base[0]}"
-        return f"uuid {self.uuid}, {self.hard_state}, {log}, applied {self.applied}, {len(self.orders)} orders"
+        hard_state = f"term {self.hard_state.term}, vote {self.hard_state.vote}"
+        return f"found uuid {self.uuid}, {hard_state}, {log}, applied {self.applied}, {len(self.orders)} orders"
 
 
 def show(storage: Storage, recovered: Recovered) -> Ledger:
@@ -91,6 +93,9 @@ class Refused:
     """The storage did not open."""
 
     why: str
+
+    def short(self) -> str:
+        return f"refused: {self.why}"
 
 
 def recover_ledger(directory: Path) -> Ledger | Refused:
@@ -150,11 +155,14 @@ class Views:
 
     view: View | None
 
-    def differences(self, other: Views) -> list[str]:
-        return [] if self.view == other.view else ["view"]
+    def is_same_as(self, expected: Views) -> bool:
+        return self == expected
+
+    def differences(self, expected: Views) -> list[str]:
+        return [] if self == expected else ["view"]
 
     def short(self) -> str:
-        return f"version {self.view.version}" if self.view else "no view"
+        return f"found view {self.view.version}" if self.view else "found no view"
 
 
 def recover_views(directory: Path) -> Views | Refused:

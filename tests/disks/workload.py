@@ -157,7 +157,9 @@ class Replica:
         entries = [Entry(begin + 1, self._term, Kind.NOOP, b"")]
         if new_generation := self._random.random() < 0.3:
             self._generation += 1
-            entries = [Entry(begin + 1, self._term, Kind.MEMBERS, encode_members("raft", {"order-2": "u2"}, self._generation))]
+            entries = [
+                Entry(begin + 1, self._term, Kind.MEMBERS, encode_members("raft", {"order-2": "u2"}, self._generation))
+            ]
         for index in range(begin + 2, begin + self._random.randint(3, 9)):
             entries.append(Entry(index, self._term, Kind.COMMAND, self._commands.draw()))
         result_of(self._leader.save(None, entries))

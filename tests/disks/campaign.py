@@ -1,0 +1,90 @@
+"""Recordings one after the other, from one seed, until so many states have been looked at."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+
+from attrs import asdict, define, field, frozen
+
+from tests.disks.explore import CASES, Explorer, Spec, Tally, Violation
+from tests.disks.recording import Recording, record
+
+STATES_OF_ONE = 600
+"""Distinct states of one recording at most; then comes the next."""
+
+
+@frozen
+class Plan:
+    """One recording: what is run, and how it may be repeated."""
+
+    workload: str
+    seed: int
+    steps: int
+    mutant: str | None = None
+    fail: int | None = None
+
+    def record(self) -> Recording:
+        return record(self.workload, self.seed, self.steps, self.mutant, self.fail)
+
+    def command(self, spec: Spec) -> str:
+        """Lays one state of it in a directory, and opens a copy."""
+        given = [f"--{name}={value}" for name, value in asdict(self).items() if value is not None]
+        return shlex.join(["python", "-m", "tests.disks", *given, f"--state={spec}", "--keep=the-state"])
+
+
+PLANS = (("ledger", 12), ("ledger", 30), ("views", 12), ("ledger-production", 25), ("ledger", 60), ("ledger-production", 60))
+"""Workloads and their steps, in turn."""
+
+
+def plans(seed: int, workload: str | None = None, steps: int | None = None) -> Iterator[Plan]:
+    """For ever; seeds count up from `seed`."""
+    while True:
+        name, many = PLANS[seed % len(PLANS)]
+        if workload in (None, name):
+            yield Plan(name, seed, steps or many)
+        seed += 1
+
+
+@define
+class Campaign:
+    """What came of the recordings so far."""
+
+    recordings: int = 0
+    writes: int = 0
+    syncs: int = 0
+    bytes_written: int = 0
+    tally: Tally = field(factory=Tally)
+    violated: list[tuple[Plan, Violation]] = field(factory=list)
+
+    def __str__(self) -> str:
+        recorded = f"{self.recordings} recordings, {self.writes} writes, {self.syncs} syncs, {self.bytes_written} bytes"
+        return f"{recorded}: {self.tally}"
+
+    def add(self, plan: Plan, states: int, violations: int = 1, recording: Recording | None = None) -> Tally:
+        recording = recording or plan.record()
+        self.recordings += 1
+        self.writes += recording.writes
+        self.syncs += recording.syncs
+        self.bytes_written += recording.bytes_written
+        tally = Explorer(recording, CASES[plan.workload]).explore(states, plan.seed, violations)
+        self.tally.add(tally)
+        self.violated += [(plan, violation) for violation in tally.violations]
+        return tally
+
+    def report(self) -> str:
+        """The figures; then each violation, with the command that lays its state."""
+        lines = [str(self)]
+        for plan, violation in self.violated:
+            lines += [f"violation: {violation.what}", f"  to repeat: {plan.command(violation.spec)}"]
+        return "\n".join(lines)
+
+
+def campaign(states: int, source: Iterator[Plan], tell: Callable[[str], None] = lambda _: None) -> Campaign:
+    """Until so many distinct states were looked at, or one is a violation."""
+    result = Campaign()
+    while result.tally.distinct < states and not result.violated:
+        plan = next(source)
+        tally = result.add(plan, min(STATES_OF_ONE, states - result.tally.distinct))
+        tell(f"{plan.workload} {plan.seed} ({plan.steps} steps): {tally}")
+    return result

@@ -1,0 +1,86 @@
+"""The storage comes back from every state in which a power failure may leave its disk (design 7.1)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from random import Random
+
+import pytest
+
+from tests.disks.campaign import Campaign, Plan, campaign, plans
+from tests.disks.choices import all_subsets
+from tests.disks.explore import CASES, Explorer, Tally
+from tests.disks.recording import COMPILERS
+from tests.disks.trace import Rename, Sync, Truncate, Unlink, Write
+from tests.integration.storm.needs import need
+
+SEED = 1
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiler() -> None:
+    need(*COMPILERS)
+
+
+def check(result: Campaign, states: int) -> None:
+    print(result.report())
+    assert not result.violated, result.report()
+    assert result.tally.distinct >= states
+    assert result.tally.refused == 0
+
+
+def test_whatever_a_power_failure_leaves_everything_acknowledged_is_there() -> None:
+    check(campaign(2000, plans(SEED)), 2000)
+
+
+@pytest.mark.parametrize("workload", ["ledger", "views"])
+def test_the_first_moments_in_every_combination(workload: str) -> None:
+    """From an empty directory to the first calls, wherever few enough changes wait: no choice is left out."""
+    explorer, tally = Explorer(Plan(workload, SEED, 2).record(), CASES[workload]), Tally()
+    for point in islice(explorer.points(), 250):
+        if sum(not pending.settled for pending in point.pending) <= 6:
+            for choice in all_subsets(point):
+                explorer.look(point, choice, tally)
+    assert not tally.violations, tally.violations
+    assert tally.refused == 0
+    assert tally.distinct >= (100 if workload == "ledger" else 10), tally
+
+
+def test_a_workload_does_all_that_a_replica_does() -> None:
+    """What is to be found after a crash must have been in the trace: checkpoints, new logs, spools, all kinds of calls."""
+    recording = Plan("ledger", SEED, 60).record()
+    explorer = Explorer(recording, CASES["ledger"])
+    calls = Counter(type(made.call).__name__ for made in explorer.calls)
+    assert calls.keys() == {"Open", "Save", "Apply", "Flush", "Compact", "Install", "RenewUuid", "Close"}, calls
+    events = Counter(type(event) for event in recording.trace)
+    assert min(events[kind] for kind in (Write, Sync, Truncate, Unlink)) >= 5, events
+    assert any(isinstance(event, Rename) for event in Plan("views", SEED, 5).record().trace)
+
+
+@pytest.mark.parametrize("workload", ["ledger", "ledger-production", "views"])
+def test_a_recording_is_the_same_for_the_same_seed(workload: str) -> None:
+    """Else the command that comes with a violation would not show it."""
+    seed = Random().randrange(1_000_000)
+    print("seed", seed)
+    first, second = Plan(workload, seed, 15).record(), Plan(workload, seed, 15).record()
+    assert first.trace == second.trace
+
+
+STATES_OF_A_SHARD = 12_500
+
+
+@pytest.mark.long
+class TestEvenShards:
+    """100,000 states together with the odd ones: two classes, so that two workers have one each."""
+
+    @pytest.mark.parametrize("shard", [0, 2, 4, 6])
+    def test_whatever_a_power_failure_leaves(self, shard: int) -> None:
+        check(campaign(STATES_OF_A_SHARD, plans(1000 * (shard + 1))), STATES_OF_A_SHARD)
+
+
+@pytest.mark.long
+class TestOddShards:
+    @pytest.mark.parametrize("shard", [1, 3, 5, 7])
+    def test_whatever_a_power_failure_leaves(self, shard: int) -> None:
+        check(campaign(STATES_OF_A_SHARD, plans(1000 * (shard + 1))), STATES_OF_A_SHARD)
