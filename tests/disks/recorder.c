@@ -84,18 +84,6 @@ static void die(const char *why)
     abort();
 }
 
-static void put(const void *from, size_t n)
-{
-    const char *at = from;
-    while (n) {
-        ssize_t done = syscall(SYS_write, trace, at, n);
-        if (done < 0 && errno != EINTR)
-            die("the trace can not be written");
-        if (done > 0)
-            at += done, n -= (size_t)done;
-    }
-}
-
 __attribute__((constructor)) static void begin(void)
 {
     const char *dir = getenv("RECORDER_DIR"), *to = getenv("RECORDER_TRACE");
@@ -104,13 +92,15 @@ __attribute__((constructor)) static void begin(void)
     if (!realpath(dir, root))
         die(dir);
     root_length = strlen(root);
+}
+
+/* With the first record; so a program may become another one (exec) before it touches the directory. */
+static void open_trace(void)
+{
+    const char *to = getenv("RECORDER_TRACE");
     trace = (int)syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
-    if (trace < 0) {
-        if (errno != EEXIST)
-            die(to);
-        return; /* a child of the program that is recorded */
-    }
-    put("DISKTRC1", 8);
+    if (trace < 0 || syscall(SYS_write, trace, "DISKTRC1", 8) != 8)
+        die(to);
 }
 
 static void note(char kind, uint32_t file, int64_t offset, const char *path, const char *second, const void *data, size_t n)
@@ -118,6 +108,8 @@ static void note(char kind, uint32_t file, int64_t offset, const char *path, con
     int before = errno;
     struct record r = {kind, file, offset, (uint16_t)strlen(path), (uint16_t)strlen(second), (uint32_t)n};
     struct iovec parts[] = {{&r, sizeof r}, {(void *)path, r.path}, {(void *)second, r.second}, {(void *)data, n}};
+    if (trace < 0)
+        open_trace();
     size_t whole = sizeof r + r.path + r.second + n;
     ssize_t done = syscall(SYS_writev, trace, parts, 4);
     if (done != (ssize_t)whole)
@@ -128,7 +120,7 @@ static void note(char kind, uint32_t file, int64_t offset, const char *path, con
 /* The part of an absolute path below the directory, NULL where it is elsewhere. */
 static const char *below(const char *path)
 {
-    if (trace < 0 || strncmp(path, root, root_length))
+    if (!root_length || strncmp(path, root, root_length))
         return NULL;
     return path[root_length] == '/' ? path + root_length + 1 : path[root_length] ? NULL : "";
 }
@@ -137,7 +129,7 @@ static const char *below(const char *path)
 static const char *below_at(int at, const char *path, char *room)
 {
     char link[64];
-    if (trace < 0)
+    if (!root_length)
         return NULL;
     if (*path == '/')
         return below(path);
@@ -158,7 +150,7 @@ static const char *below_at(int at, const char *path, char *room)
 static const char *name_of(int fd, char *room)
 {
     char link[64];
-    if (trace < 0)
+    if (!root_length)
         return NULL;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, room, PATH_MAX - 1);
@@ -192,7 +184,7 @@ static uint32_t ours(int fd)
     char room[PATH_MAX];
     int before = errno;
     uint32_t number = 0;
-    if (trace >= 0 && syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && !(number = number_of(&st, false))) {
+    if (root_length && syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode) && !(number = number_of(&st, false))) {
         const char *path = name_of(fd, room);
         if (path)
             note('S', number = number_of(&st, true), 0, path, "", NULL, 0);
@@ -258,7 +250,7 @@ static int do_sync(int fd, long call)
     int result = (int)syscall(call, fd);
     if (file)
         note(result ? 'E' : 'F', file, 0, "", "", NULL, 0);
-    else if (result == 0 && trace >= 0 && syscall(SYS_fstat, fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+    else if (result == 0 && root_length && syscall(SYS_fstat, fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         const char *path = name_of(fd, room);
         if (path)
             note('D', 0, 0, path, "", NULL, 0);
@@ -381,7 +373,7 @@ void *mmap64(void *at, size_t n, int protection, int flags, int fd, off64_t offs
 void recorder_mark(const char *text, size_t n)
 {
     pthread_mutex_lock(&lock);
-    if (trace >= 0)
+    if (root_length)
         note('N', 0, 0, "", "", text, n);
     pthread_mutex_unlock(&lock);
 }

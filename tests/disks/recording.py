@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -79,12 +79,13 @@ def record(workload: str, seed: int, steps: int, mutant: str | None = None, fail
         return checked(Recording(read_trace_file(trace)), directory)
 
 
-def checked(recording: Recording, directory: Path) -> Recording:
-    """Everything that the trace says, done to the start, makes the directory as it is now; else BadTrace."""
+def checked(recording: Recording, directory: Path, is_meant: Callable[[str], bool] = lambda _: True) -> Recording:
+    """Everything that the trace says, done to the start, makes the directory as it is now, as far as its paths are meant;
+    else BadTrace."""
     *_, last = points(recording.trace, FileSystem.POSIX, recording.start)
     told = last.state(tuple(KEPT for _ in last.pending)).tree
     there = tree_of(directory)
-    if told != there:
-        wrong = sorted(path for path in told.keys() | there.keys() if told.get(path) != there.get(path))
+    wrong = sorted(path for path in told.keys() | there.keys() if told.get(path) != there.get(path) and is_meant(path))
+    if wrong:
         raise BadTrace(f"the recorder has missed something: {', '.join(wrong)} are not as the trace has them")
     return recording

@@ -94,16 +94,17 @@ Event = (
 
 def read_trace(data: bytes) -> tuple[Event, ...]:
     """Raises BadTrace."""
-    if not data.startswith(MAGIC):
-        raise BadTrace("it does not begin as a trace does")
-    return tuple(_events(data))
+    return tuple(event for event, _ in events_with_ends(data))
 
 
 def read_trace_file(path: Path) -> tuple[Event, ...]:
     return read_trace(path.read_bytes())
 
 
-def _events(data: bytes) -> Iterator[Event]:
+def events_with_ends(data: bytes) -> Iterator[tuple[Event, int]]:
+    """Each with the length of the trace up to its end. Raises BadTrace."""
+    if not data.startswith(MAGIC):
+        raise BadTrace("it does not begin as a trace does")
     at = len(MAGIC)
     while at < len(data):
         if at + _RECORD.size > len(data):
@@ -115,7 +116,7 @@ def _events(data: bytes) -> Iterator[Event]:
             raise BadTrace(f"it ends within the record before {at}")
         path = data[at : at + path_length].decode()
         second = data[at + path_length : at + path_length + second_length].decode()
-        yield _event(kind, file, offset, path, second, data[end - length : end])
+        yield _event(kind, file, offset, path, second, data[end - length : end]), end
         at = end
 
 
