@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from twisted.internet.defer import Deferred
 
 from tests.disks.trace import Event, Note
@@ -190,15 +190,17 @@ class Made:
 
 def calls_of(trace: Iterable[Event]) -> tuple[Made, ...]:
     """In the order in which they began, which is that in which they were carried out."""
-    made: dict[int, Made] = {}
+    made: list[Made] = []
+    places: dict[int, int] = {}
     for events, event in enumerate(trace, start=1):
         if not isinstance(event, Note):
             continue
         when, number, what = pickle.loads(event.text)
-        if when == "begin":
-            made[number] = Made(what, events)
+        if when == "begin":  # each process counts from 0
+            places[number] = len(made)
+            made.append(Made(what, events))
         elif when == "done":
-            made[number] = Made(made[number].call, made[number].begun, events, what)
+            made[places[number]] = evolve(made[places[number]], done=events, result=what)
         else:
-            made[number] = Made(made[number].call, made[number].begun, None, None, what)
-    return tuple(made.values())
+            made[places[number]] = evolve(made[places[number]], failed=what)
+    return tuple(made)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from random import Random
 
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 
 from tests.disks.explore import CASES, Explorer, Spec, Tally, Violation
-from tests.disks.recording import Recording, record
+from tests.disks.recording import End, Recording, record
 
 STATES_OF_ONE = 600
 """Distinct states of one recording at most; then comes the next."""
@@ -22,14 +23,16 @@ class Plan:
     seed: int
     steps: int
     mutant: str | None = None
-    fail: int | None = None
+    ends: tuple[End, ...] = ()
 
     def record(self) -> Recording:
-        return record(self.workload, self.seed, self.steps, self.mutant, self.fail)
+        return record(self.workload, self.seed, self.steps, self.mutant, self.ends)
 
     def command(self, spec: Spec) -> str:
         """Lays one state of it in a directory, and opens a copy."""
-        given = [f"--{name}={value}" for name, value in asdict(self).items() if value is not None]
+        values = {"workload": self.workload, "seed": self.seed, "steps": self.steps, "mutant": self.mutant}
+        given = [f"--{name}={value}" for name, value in values.items() if value is not None]
+        given += [f"--end={end}" for end in self.ends]
         return shlex.join(["python", "-m", "tests.disks", *given, f"--state={spec}", "--keep=the-state"])
 
 
@@ -42,8 +45,18 @@ def plans(seed: int, workload: str | None = None, steps: int | None = None) -> I
     while True:
         name, many = PLANS[seed % len(PLANS)]
         if workload in (None, name):
-            yield Plan(name, seed, steps or many)
+            yield Plan(name, seed, steps or many, ends=ends(seed, steps or many))
         seed += 1
+
+
+def ends(seed: int, steps: int) -> tuple[End, ...]:
+    """How its processes end: every second recording is that of one process, others have one or two before it."""
+    random = Random(seed)
+    if seed % 2:
+        return ()
+    return tuple(
+        End(random.choice(("kill", "kill", "fail")), random.randint(1, 10 * steps)) for _ in range(1 + seed // 2 % 2)
+    )
 
 
 @define
@@ -86,5 +99,5 @@ def campaign(states: int, source: Iterator[Plan], tell: Callable[[str], None] = 
     while result.tally.distinct < states and not result.violated:
         plan = next(source)
         tally = result.add(plan, min(STATES_OF_ONE, states - result.tally.distinct))
-        tell(f"{plan.workload} {plan.seed} ({plan.steps} steps): {tally}")
+        tell(f"{plan.workload} {plan.seed} ({plan.steps} steps{''.join(f', {end}' for end in plan.ends)}): {tally}")
     return result

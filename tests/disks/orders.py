@@ -28,10 +28,11 @@ class Commands:
 
     names = NAMES
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, life: int) -> None:
+        """`life`: which process this is; no other uses the same request ids, and time goes on."""
         self._random = random
-        self._drawn = 0
-        self._at = 1_000_000
+        self._drawn = 10_000 * life
+        self._at = 1_000_000 * (life + 1)
 
     def draw(self, command: Command | None = None) -> bytes:
         """`command`, or one that is drawn; now and then under a request id, or with a key, that was used before."""

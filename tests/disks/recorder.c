@@ -33,7 +33,8 @@
  * open or has a name, so nothing is kept for a file descriptor.
  *
  * With RECORDER_RANDOM=/some/file the program reads that file where it asks for /dev/urandom: the nonces of SQLite are
- * then the same in every run. With RECORDER_FAIL=n the n-th sync of a file fails with EIO, and is not carried out.
+ * then the same in every run. With RECORDER_FAIL=n the n-th sync of a file fails with EIO, and is not carried out. With
+ * RECORDER_KILL=n the program is killed (SIGKILL) in the place of its n-th write, truncation or sync.
  * Changes that do not go through the functions of the C library that are named here (stdio, for one) are not seen; who
  * reads the trace compares its end with the directory. 64-bit Linux only.
  */
@@ -42,6 +43,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,7 +74,7 @@ struct record {
 
 static struct known *all;
 static uint32_t numbers;
-static unsigned long syncs;
+static unsigned long syncs, steps;
 static char root[PATH_MAX];
 static size_t root_length;
 static int trace = -1;
@@ -193,6 +195,15 @@ static uint32_t ours(int fd)
     return number;
 }
 
+/* The next change of a file of ours, or sync of it or of a directory, is about to be made. */
+static void step(int fd)
+{
+    char room[PATH_MAX];
+    const char *end = getenv("RECORDER_KILL");
+    if (end && (ours(fd) || name_of(fd, room)) && ++steps == strtoul(end, NULL, 10))
+        kill(getpid(), SIGKILL);
+}
+
 #define LOCKED(call)                  \
     pthread_mutex_lock(&lock);        \
     __auto_type result = call;        \
@@ -203,6 +214,7 @@ static uint32_t ours(int fd)
 
 static ssize_t do_pwrite(int fd, const void *from, size_t n, off_t at)
 {
+    step(fd);
     ssize_t done = syscall(SYS_pwrite64, fd, from, n, at);
     uint32_t file = done > 0 ? ours(fd) : 0;
     if (file)
@@ -215,6 +227,7 @@ ssize_t pwrite64(int fd, const void *from, size_t n, off64_t at) { LOCKED(do_pwr
 
 static ssize_t do_write(int fd, const void *from, size_t n)
 {
+    step(fd);
     ssize_t done = syscall(SYS_write, fd, from, n);
     uint32_t file = done > 0 ? ours(fd) : 0;
     if (file)
@@ -226,6 +239,7 @@ ssize_t write(int fd, const void *from, size_t n) { LOCKED(do_write(fd, from, n)
 
 static int do_truncate(int fd, off_t size)
 {
+    step(fd);
     int result = (int)syscall(SYS_ftruncate, fd, size);
     uint32_t file = result == 0 ? ours(fd) : 0;
     if (file)
@@ -241,6 +255,7 @@ static int do_sync(int fd, long call)
     const char *fail = getenv("RECORDER_FAIL");
     struct stat st;
     char room[PATH_MAX];
+    step(fd);
     uint32_t file = ours(fd);
     if (file && fail && ++syncs == strtoul(fail, NULL, 10)) {
         note('E', file, 0, "", "", NULL, 0);

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -15,7 +16,8 @@ from random import Random
 from attrs import field, frozen
 
 from tests.disks.crash import KEPT, FileSystem, points, tree_of
-from tests.disks.trace import BadTrace, Event, Sync, SyncDirectory, Write, read_trace_file
+from tests.disks.trace import BadTrace, Event, Sync, SyncDirectory, Write, joined, read_trace_file
+from tests.disks.workload import BROKEN_EXIT
 
 SOURCE = Path(__file__).with_name("recorder.c")
 ROOT = Path(__file__).parents[2]
@@ -64,19 +66,46 @@ def environment(directory: Path, trace: Path) -> dict[str, str]:
     return {"LD_PRELOAD": str(recorder()), "RECORDER_DIR": str(directory), "RECORDER_TRACE": str(trace)}
 
 
-def record(workload: str, seed: int, steps: int, mutant: str | None = None, fail: int | None = None) -> Recording:
-    """`fail`: the sync with this number fails. Raises BadTrace where the trace is not what happened."""
+@frozen
+class End:
+    """How a process ends: killed in the place of its n-th write or sync (`kill`), or as it does when its n-th sync fails
+    (`fail`); or when it is through, where it makes fewer."""
+
+    how: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.how}:{self.number}"
+
+    @classmethod
+    def read(cls, text: str) -> End:
+        """Raises ValueError."""
+        how, number = text.split(":")
+        if how not in ("kill", "fail"):
+            raise ValueError(f"{text!r} is neither kill:NUMBER nor fail:NUMBER")
+        return cls(how, int(number))
+
+
+def record(workload: str, seed: int, steps: int, mutant: str | None = None, ends: Sequence[End] = ()) -> Recording:
+    """One process for each of the `ends`, each with the directory of the one before; then one that goes on to its own end.
+    Raises BadTrace where the trace is not what happened."""
     with tempfile.TemporaryDirectory(prefix="toystore-disks-", dir=fast_directory()) as room:
-        directory, trace, nonces = (Path(room).resolve() / name for name in ("disk", "trace", "nonces"))
+        directory, nonces = (Path(room).resolve() / name for name in ("disk", "nonces"))
         directory.mkdir()
         nonces.write_bytes(Random(seed).randbytes(NONCES))
-        variables = environment(directory, trace) | {"RECORDER_RANDOM": str(nonces)}
-        if fail is not None:
-            variables["RECORDER_FAIL"] = str(fail)
         command = [sys.executable, "-m", "tests.disks.workload", workload, "--directory", str(directory)]
         command += ["--seed", str(seed), "--steps", str(steps), *(["--mutant", mutant] if mutant else [])]
-        subprocess.run(command, cwd=ROOT, env=os.environ | variables, check=True)
-        return checked(Recording(read_trace_file(trace)), directory)
+        lives = []
+        for life, end in enumerate((*ends, None)):
+            trace = directory.with_name(f"trace-{life}")
+            variables = environment(directory, trace) | {"RECORDER_RANDOM": str(nonces)}
+            if end is not None:
+                variables[f"RECORDER_{end.how.upper()}"] = str(end.number)
+            done = subprocess.run([*command, "--life", str(life)], cwd=ROOT, env=os.environ | variables, check=False)
+            if done.returncode not in (0, *([] if end is None else [BROKEN_EXIT, -signal.SIGKILL])):
+                raise subprocess.CalledProcessError(done.returncode, command)
+            lives.append(read_trace_file(trace))
+        return checked(Recording(joined(lives)), directory)
 
 
 def checked(recording: Recording, directory: Path, is_meant: Callable[[str], bool] = lambda _: True) -> Recording:

@@ -11,7 +11,7 @@ import pytest
 from tests.disks.campaign import Campaign, Plan, campaign, plans
 from tests.disks.choices import all_subsets
 from tests.disks.explore import CASES, Explorer, Tally
-from tests.disks.recording import COMPILERS
+from tests.disks.recording import COMPILERS, End
 from tests.disks.trace import Rename, Sync, Truncate, Unlink, Write
 from tests.integration.storm.needs import need
 
@@ -65,6 +65,33 @@ def test_a_recording_is_the_same_for_the_same_seed(workload: str) -> None:
     print("seed", seed)
     first, second = Plan(workload, seed, 15).record(), Plan(workload, seed, 15).record()
     assert first.trace == second.trace
+
+
+# Processes that end, on a machine that goes on; and later its power fails
+
+
+def first_moments(plan: Plan, states: int) -> None:
+    """The states around the end of the first process, and those after it, up to so many."""
+    result = Campaign()
+    result.add(plan, states)
+    check(result, 1)
+
+
+@pytest.mark.parametrize("number", range(45, 65))
+def test_what_a_killed_process_had_not_synced_is_durable_before_the_next_tells_of_it(number: int) -> None:
+    """Else a replica would acknowledge entries, or stand by a vote, that are only in the memory of the kernel."""
+    first_moments(Plan("ledger", SEED, 2, ends=(End("kill", number),)), 60)
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_what_a_failed_sync_has_left_in_memory_only_does_not_come_between(number: int) -> None:
+    """Linux forgets that it could not write it, and no later sync does: a hole in the log, with new entries behind it."""
+    first_moments(Plan("ledger", SEED, 2, ends=(End("fail", number),)), 80)
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_a_view_that_a_killed_register_had_not_synced_is_durable_before_the_next_tells_of_it(number: int) -> None:
+    first_moments(Plan("views", SEED, 2, ends=(End("kill", number),)), 60)
 
 
 STATES_OF_A_SHARD = 12_500

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 MAGIC = b"DISKTRC1"
 _RECORD = struct.Struct("<cIqHHI")
@@ -95,6 +95,31 @@ Event = (
 def read_trace(data: bytes) -> tuple[Event, ...]:
     """Raises BadTrace."""
     return tuple(event for event, _ in events_with_ends(data))
+
+
+def joined(lives: Iterable[tuple[Event, ...]]) -> tuple[Event, ...]:
+    """The traces of processes that had the same directory one after the other, as one: a file that the next finds keeps its
+    number. Nothing is lost with a process: what it wrote and did not sync stays in the memory of the kernel."""
+    names: dict[str, int] = {}
+    whole: list[Event] = []
+    count = 0
+    for life in lives:
+        numbers: dict[int, int] = {}
+        for event in life:
+            match event:
+                case Seen(file, path) if path in names:
+                    numbers[file] = names[path]
+                    continue
+                case Seen(file, path) | Create(file, path):
+                    count += 1
+                    numbers[file] = names[path] = count
+                case Unlink(path):
+                    names.pop(path, None)
+                case Rename(path, to):
+                    if path in names:
+                        names[to] = names.pop(path)
+            whole.append(evolve(event, file=numbers[event.file]) if hasattr(event, "file") else event)
+    return tuple(whole)
 
 
 def read_trace_file(path: Path) -> tuple[Event, ...]:

@@ -7,6 +7,8 @@ and the clock is advanced by hand.
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import uuid
 from pathlib import Path
 from random import Random
@@ -22,6 +24,7 @@ from toystore.consensus.messages import Entry, HardState, Kind
 from toystore.consensus.views import View
 from toystore.model import CatalogRow, LoadCatalog
 from toystore.storage import database
+from toystore.storage.interface import Recovered, StorageError
 from toystore.storage.memory import MemoryDisk, MemoryStorage
 from toystore.storage.sqlite import FLUSH_AFTER, SqliteStorage
 from toystore.storage.thread import Inline
@@ -33,6 +36,9 @@ REPLICA, REGISTER = "order-1", "front-1"
 FREQUENT = 24
 """Pages of the write-ahead log after which it is brought to the database; in production 4000, some thousand batches."""
 
+BROKEN_EXIT = 70
+"""How a process ends whose storage can not be trusted any more."""
+
 WORKLOADS = ("ledger", "ledger-production", "views")
 
 
@@ -42,13 +48,13 @@ class Replica:
     `leader` has the same entries applied, and more where a snapshot of it is installed.
     """
 
-    def __init__(self, directory: Path, random: Random) -> None:
+    def __init__(self, directory: Path, random: Random, life: int) -> None:
         self._directory, self._random = directory, random
         self._noting = Noting()
         self._clock = Clock()
         self._storage = self._new_storage()
         self._leader = MemoryStorage(MemoryDisk(lambda: "leader"))
-        self._commands = Commands(random)
+        self._commands = Commands(random, life)
         self._term, self._generation = 1, 0
         self._base = self._applied = 0
         self._log: list[Entry] = []
@@ -60,15 +66,32 @@ class Replica:
     def _last(self) -> int:
         return self._base + len(self._log)
 
-    def found(self) -> None:
-        """The first entries: members and catalog."""
+    def begin(self) -> None:
         result_of(self._leader.open())
         recovered = result_of(self._storage.open())
+        if recovered.applied:
+            self._go_on(recovered)
+        else:
+            self._found(recovered)
+
+    def _go_on(self, recovered: Recovered) -> None:
+        """Where the process before this one has ended."""
+        self._base, self._applied, self._log = recovered.base_index, recovered.applied, [*recovered.entries]
+        self._term = max(recovered.hard_state.term, *(entry.term for entry in recovered.entries), 1)
+        self._generation = recovered.generation
+        info, spool = result_of(self._storage.spool(0))
+        result_of(self._leader.install(info, spool))
+        spool.close()
+
+    def _found(self, recovered: Recovered) -> None:
+        """The first entries: members and catalog."""
+        self._log = [*recovered.entries]
         result_of(self._storage.save(HardState(1, "order-1"), ()))
         rows = tuple(CatalogRow(name, 100 + place, 20) for place, name in enumerate(self._commands.names))
         members = encode_members("raft", {"order-1": recovered.uuid, "order-2": "u2", "order-3": "u3"})
-        self._save([self._entry(Kind.MEMBERS, members), self._command(LoadCatalog(rows), 1)])
-        self._apply(2)
+        if not self._log:
+            self._save([self._entry(Kind.MEMBERS, members), self._command(LoadCatalog(rows), 1)])
+        self._apply(self._last)
 
     def step(self) -> None:
         steps = {
@@ -185,7 +208,7 @@ class Replica:
 class Register:
     """Drives the store of views as the register of an appointing front end does."""
 
-    def __init__(self, directory: Path, random: Random) -> None:
+    def __init__(self, directory: Path, random: Random, life: int) -> None:
         self._directory, self._random = directory, random
         self._noting = Noting()
         self._store = self._new_store()
@@ -194,8 +217,9 @@ class Register:
     def _new_store(self) -> NotedViewStore:
         return NotedViewStore(FileViewStore(self._directory / REGISTER, Clock(), Inline()), self._noting)
 
-    def found(self) -> None:
-        result_of(self._store.open())
+    def begin(self) -> None:
+        view = result_of(self._store.open())
+        self._version = view.version if view else 0
 
     def step(self) -> None:
         if self._random.random() < 0.1:
@@ -208,17 +232,22 @@ class Register:
         result_of(self._store.save(View("r", 1, self._version, self._version, "order-1", in_sync)))
 
 
-def run(workload: str, directory: Path, seed: int, steps: int, mutant: str | None) -> None:
-    random = Random(seed)
+def run(workload: str, directory: Path, seed: int, steps: int, mutant: str | None, life: int) -> None:
+    random = Random(f"{seed} {life}")
     uuid.uuid4 = lambda: uuid.UUID(bytes=random.randbytes(16), version=4)
     if workload == "ledger":
         database.PRAGMAS["wal_autocheckpoint"] = FREQUENT
     if mutant is not None:
         MUTANTS[mutant].weaken()
-    driver = (Register if workload == "views" else Replica)(directory, random)
-    driver.found()
-    for _ in range(steps):
-        driver.step()
+    driver = (Register if workload == "views" else Replica)(directory, random, life)
+    try:
+        driver.begin()
+        for _ in range(steps):
+            driver.step()
+    except StorageError as error:
+        print(error, file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(BROKEN_EXIT)  # at once, as the process of a replica does; nothing is closed
 
 
 def main() -> None:
@@ -228,8 +257,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--mutant", choices=sorted(MUTANTS))
+    parser.add_argument("--life", type=int, default=0, help="which process this is in the same directory, from 0")
     options = parser.parse_args()
-    run(options.workload, options.directory, options.seed, options.steps, options.mutant)
+    run(options.workload, options.directory, options.seed, options.steps, options.mutant, options.life)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from toystore.storage.files import write_again
 from toystore.storage.interface import DiskFull, StorageError
 
 APPLICATION_ID = 0x746F7973
@@ -36,12 +37,14 @@ class DataDirInUse(StorageError):
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open or create. StorageError where it is not ours, too new, or does not take the settings; DataDirInUse."""
+    """Open or create; what is read from it then is durable. StorageError where it is not ours, too new, or does not take the
+    settings; DataDirInUse. OSError."""
     with translated(path.name):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=64)
         try:
             _set_pragmas(connection)
             _upgrade(connection)
+            _settle_log(path)
         except BaseException:
             connection.close()
             raise
@@ -69,6 +72,18 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         # mmap_size answers nothing where it was compiled out.
         if row is not None and row[0] != value:
             raise StorageError(f"SQLite does not honour {name} = {value}: it is {row[0]}")
+
+
+def _settle_log(path: Path) -> None:
+    """SQLite reads what a killed process has written to the write-ahead log, and does not ask whether it was synced. But a
+    replica tells others of what it finds, and stands by the vote that it finds. After a clean end there is no log.
+
+    The connection is ours alone by now, and writes nothing meanwhile; closing this other descriptor of the log takes no lock
+    away, because SQLite's are on the database.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        write_again(log)
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from toystore.consensus.messages import Entry, HardState
 from toystore.storage.database import open_database
-from toystore.storage.files import make_directory
+from toystore.storage.files import make_directory, sync_directory
 from toystore.storage.interface import (
     Applied,
     DiskFull,
@@ -100,6 +100,7 @@ class SqliteStorage:
     def _mark_broken(self) -> None:
         try:
             self._marker.touch()
+            sync_directory(self._directory)
         except OSError as error:
             self.log.error("no marker at {path}: {error}", path=str(self._marker), error=error)
 
@@ -130,6 +131,7 @@ class SqliteStorage:
                 state.set_uuid(uuid.uuid4().hex)
                 state.write()
                 self._marker.unlink(missing_ok=True)
+                sync_directory(self._directory)
         except BaseException:
             connection.close()
             raise

@@ -52,6 +52,7 @@ class FileViewStore:
             self._lock = (self._directory / "views.lock").open("a")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             data = self._path.read_bytes()
+            sync_directory(self._directory)  # who renamed it may have been killed before; and what is told must be durable
         except BlockingIOError as error:
             raise DataDirInUse(f"{self._directory}: another process keeps the views there") from error
         except FileNotFoundError:
