@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from random import Random
 
 from attrs import define, field, frozen
 
 from tests.disks.explore import CASES, Explorer, Spec, Tally, Violation
 from tests.disks.recording import End, Recording, record
+from tests.disks.trace import Note, Sync, SyncDirectory, Truncate, Write
 
 STATES_OF_ONE = 600
 """Distinct states of one recording at most; then comes the next."""
@@ -57,6 +59,17 @@ def ends(seed: int, steps: int) -> tuple[End, ...]:
     return tuple(
         End(random.choice(("kill", "kill", "fail")), random.randint(1, 10 * steps)) for _ in range(1 + seed // 2 % 2)
     )
+
+
+def ends_before_answers(plan: Plan, how: str) -> list[End]:
+    """For an end in the place of each sync that is the last before a call is done."""
+    counted = (Write, Truncate, Sync, SyncDirectory) if how == "kill" else (Sync,)
+    found, number = [], 0
+    for event, then in pairwise(plan.record().trace):
+        number += isinstance(event, counted)
+        if isinstance(event, Sync | SyncDirectory) and isinstance(event, counted) and isinstance(then, Note):
+            found.append(End(how, number))
+    return found
 
 
 @define

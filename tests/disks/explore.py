@@ -74,6 +74,7 @@ class Tally:
     distinct: int = 0
     refused: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     moments: int = 0
     calls: int = 0
     violations: list[Violation] = field(factory=list)
@@ -85,12 +86,13 @@ class Tally:
         self.moments += other.moments
         self.calls += other.calls
         self.seconds += other.seconds
+        self.cpu_seconds += other.cpu_seconds
         self.violations += other.violations
 
     def __str__(self) -> str:
         return (
             f"{self.tried} states tried, {self.distinct} distinct, {self.moments} of {self.calls} moments found,"
-            f" {self.refused} refused, {self.seconds:.1f} s, {len(self.violations)} violations"
+            f" {self.refused} refused, {self.seconds:.1f} s ({self.cpu_seconds:.1f} s of CPU), {len(self.violations)} violations"
         )
 
 
@@ -114,14 +116,15 @@ class Explorer:
 
     def explore(self, states: int, seed: int, violations: int = 1) -> Tally:
         """Until so many distinct states have been looked at, or so many violations were found."""
-        tally, begun, vain = Tally(), time.monotonic(), 0
+        tally, begun, cpu_begun, vain = Tally(), time.monotonic(), time.process_time(), 0
         for point, choice in self._drawn(Random(seed)):
             if tally.distinct >= states or len(tally.violations) >= violations or vain >= IN_VAIN:
                 break
             vain += 1
             new = self.look(point, choice, tally)
             vain = 0 if new else vain
-        tally.seconds, tally.moments, tally.calls = time.monotonic() - begun, len(self._moments), len(self.calls)
+        tally.seconds, tally.cpu_seconds = time.monotonic() - begun, time.process_time() - cpu_begun
+        tally.moments, tally.calls = len(self._moments), len(self.calls)
         return tally
 
     def _drawn(self, random: Random) -> Iterator[tuple[Point, Choice]]:

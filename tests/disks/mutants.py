@@ -28,6 +28,9 @@ class Mutant:
     workload: str
     weaken: Callable[[], None]
     states: int = 200
+    steps: int = 30
+    how: str | None = None
+    """The process before it is to end so (`recording.End`), right before a call is done."""
 
 
 def _pragma(name: str, value: int | str) -> Callable[[], None]:
@@ -136,15 +139,45 @@ def _renamed_unsynced(path: Path, data: bytes) -> None:
     views.sync_directory(path.parent)
 
 
+def _only_synced(path: Path) -> None:
+    """What a failed sync has left in memory stays there."""
+    with path.open("r+b") as file:
+        views.os.fsync(file.fileno())
+    views.sync_directory(path.parent)
+
+
+def _log_as_found() -> None:
+    database.write_again = lambda path: None
+
+
+def _log_only_synced() -> None:
+    database.write_again = _only_synced
+
+
+def _views_as_found() -> None:
+    """The names that are found are not synced, only those that are made."""
+    sync, save = views.sync_directory, views.FileViewStore._save
+
+    def _save(self: views.FileViewStore, view: views.View) -> None:
+        views.sync_directory = sync
+        try:
+            save(self, view)
+        finally:
+            views.sync_directory = lambda path: None
+
+    views.sync_directory = lambda path: None
+    views.FileViewStore._save = _save  # type: ignore[method-assign]
+
+
 def _all(*mutants: Mutant) -> dict[str, Mutant]:
     return {mutant.name: mutant for mutant in mutants}
 
 
 MUTANTS = _all(
-    Mutant("no-sync", "ledger", _pragma("synchronous", 0), 20),
-    Mutant("sync-at-checkpoints", "ledger", _pragma("synchronous", 1), 20),
-    Mutant("no-journal", "ledger", _pragma("journal_mode", "off"), 20),
-    Mutant("journal-in-memory", "ledger", _pragma("journal_mode", "memory"), 20),
+    Mutant("no-sync", "ledger", _pragma("synchronous", 0)),
+    Mutant("sync-at-checkpoints", "ledger", _pragma("synchronous", 1)),
+    Mutant("no-journal", "ledger", _pragma("journal_mode", "off")),
+    Mutant("journal-in-memory", "ledger", _pragma("journal_mode", "memory")),
     Mutant("votes-wait", "ledger", _votes_wait),
     Mutant("two-transactions", "ledger", _two_transactions),
     Mutant("term-after-entries", "ledger", _log_apart),
@@ -154,5 +187,8 @@ MUTANTS = _all(
     Mutant("views-without-a-name", "views", _nameless),
     Mutant("views-in-place", "views", _saved_by(_in_place)),
     Mutant("views-renamed-unsynced", "views", _saved_by(_renamed_unsynced)),
+    Mutant("log-as-found", "ledger", _log_as_found, steps=2, how="kill"),
+    Mutant("log-only-synced", "ledger", _log_only_synced, steps=2, how="fail"),
+    Mutant("views-as-found", "views", _views_as_found, steps=2, how="kill"),
     Mutant("views-without-directory-sync", "views", _no_directory_sync),
 )

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.disks.campaign import Campaign, Plan, campaign, plans
+from tests.disks.campaign import Campaign, Plan, campaign, ends_before_answers, plans
 from tests.disks.choices import all_subsets
 from tests.disks.explore import CASES, Explorer, Tally
 from tests.disks.recording import COMPILERS, End
@@ -70,28 +70,42 @@ def test_a_recording_is_the_same_for_the_same_seed(workload: str) -> None:
 # Processes that end, on a machine that goes on; and later its power fails
 
 
-def first_moments(plan: Plan, states: int) -> None:
-    """The states around the end of the first process, and those after it, up to so many."""
+def check_around(workload: str, end: End, states: int) -> None:
+    """What may be found of a process that ended so, and of the one after it."""
     result = Campaign()
-    result.add(plan, states)
-    check(result, 1)
+    result.add(Plan(workload, SEED, 2, ends=(end,)), states)
+    check(result, 10)
 
 
-@pytest.mark.parametrize("number", range(45, 65))
-def test_what_a_killed_process_had_not_synced_is_durable_before_the_next_tells_of_it(number: int) -> None:
+@pytest.mark.parametrize("which", [1, 2, -1])
+def test_what_a_killed_process_had_not_synced_is_durable_before_the_next_tells_of_it(which: int) -> None:
     """Else a replica would acknowledge entries, or stand by a vote, that are only in the memory of the kernel."""
-    first_moments(Plan("ledger", SEED, 2, ends=(End("kill", number),)), 60)
+    check_around("ledger", ends_before_answers(Plan("ledger", SEED, 2), "kill")[which], 60)
 
 
-@pytest.mark.parametrize("number", range(1, 12))
-def test_what_a_failed_sync_has_left_in_memory_only_does_not_come_between(number: int) -> None:
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_what_a_failed_sync_has_left_in_memory_only_does_not_come_between(which: int) -> None:
     """Linux forgets that it could not write it, and no later sync does: a hole in the log, with new entries behind it."""
-    first_moments(Plan("ledger", SEED, 2, ends=(End("fail", number),)), 80)
+    check_around("ledger", ends_before_answers(Plan("ledger", SEED, 2), "fail")[which], 60)
 
 
-@pytest.mark.parametrize("number", range(1, 10))
-def test_a_view_that_a_killed_register_had_not_synced_is_durable_before_the_next_tells_of_it(number: int) -> None:
-    first_moments(Plan("views", SEED, 2, ends=(End("kill", number),)), 60)
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_view_that_a_killed_register_had_not_synced_is_durable_before_the_next_tells_of_it(which: int) -> None:
+    check_around("views", ends_before_answers(Plan("views", SEED, 2), "kill")[which], 40)
+
+
+@pytest.mark.long
+class TestEveryEnd:
+    """In the place of each write and each sync of a short trace."""
+
+    @pytest.mark.parametrize("how", ["kill", "fail"])
+    def test_of_a_replica(self, how: str) -> None:
+        for number in range(1, 90 if how == "kill" else 14):
+            check_around("ledger", End(how, number), 60)
+
+    def test_of_a_register(self) -> None:
+        for number in range(1, 10):
+            check_around("views", End("kill", number), 40)
 
 
 STATES_OF_A_SHARD = 12_500

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from tests.disks.__main__ import one
 from tests.disks.calls import Apply, Close, Flush, Made, Open, RenewUuid, Save, calls_of
-from tests.disks.campaign import Plan
+from tests.disks.campaign import Plan, ends_before_answers
 from tests.disks.crash import KEPT, FileSystem, State, points
 from tests.disks.explore import CASES, Explorer, Spec, Tally
 from tests.disks.judge import Judge, Known
@@ -116,11 +116,19 @@ def test_a_disk_that_lies_is_found_out(lie: str) -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_a_weakened_storage_is_found_out(mutant: Mutant) -> None:
-    """Within so many states; and the command that the violation comes with shows it again."""
-    plan = Plan(mutant.workload, 1, 30, mutant.name)
+    """Within so many states."""
+    plan = Plan(mutant.workload, 1, mutant.steps, mutant.name)
+    if mutant.how is not None:
+        plan = evolve(plan, ends=(ends_before_answers(plan, mutant.how)[1],))
     result = one(plan, mutant.states)
     assert result.violated, str(result)
-    ((_, violation),) = result.violated
+
+
+def test_the_command_that_comes_with_a_violation_shows_it_again() -> None:
+    plan = Plan("ledger", 1, 2, "log-as-found")
+    plan = evolve(plan, ends=(ends_before_answers(plan, "kill")[1],))
+    ((_, violation),) = one(plan, 200).violated
+    assert plan.command(violation.spec).endswith(f"--end={plan.ends[0]} --state={violation.spec} --keep=the-state")
     again = Explorer(plan.record(), CASES[plan.workload])
     spec = Spec.read(str(violation.spec))
     assert again.verdict(again.point(spec).state(spec.choice))(spec.events), violation
