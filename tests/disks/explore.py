@@ -91,8 +91,9 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.tried} states tried, {self.distinct} distinct, {self.moments} of {self.calls} moments found,"
-            f" {self.refused} refused, {self.seconds:.1f} s ({self.cpu_seconds:.1f} s of CPU), {len(self.violations)} violations"
+            f"{self.tried} states tried, {self.distinct} distinct, {self.refused} refused,"
+            f" {self.moments} of {self.calls} moments found, {self.seconds:.1f} s ({self.cpu_seconds:.1f} s of CPU),"
+            f" {len(self.violations)} violations"
         )
 
 

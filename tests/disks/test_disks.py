@@ -30,6 +30,7 @@ def check(result: Campaign, states: int) -> None:
     assert result.tally.refused == 0
 
 
+@pytest.mark.fault(11)
 def test_whatever_a_power_failure_leaves_everything_acknowledged_is_there() -> None:
     check(campaign(2000, plans(SEED)), 2000)
 
