@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.disks.campaign import Campaign, Plan, campaign, plans
-from tests.disks.explore import CASES, Explorer, Spec
+from tests.disks.explore import Spec
 from tests.disks.mutants import MUTANTS
 from tests.disks.recording import End
 from tests.disks.trace import Note
@@ -26,13 +26,14 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="of each recording (default: by the workload)")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="of a storage that keeps less than it promises")
     parser.add_argument("--end", type=End.read, action="append", default=[], help="of a process: kill:NUMBER or fail:NUMBER")
+    parser.add_argument("--after", type=Spec.read, help="a power failure in the same recording, which left this state")
     parser.add_argument("--state", type=Spec.read, help="one state: EVENTS:FILE SYSTEM:FATES")
     parser.add_argument("--keep", type=Path, help="the directory to lay it in")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     options = parser.parse_args()
-    if options.mutant or options.end or options.state:
+    if options.mutant or options.end or options.after or options.state:
         workload = options.workload or (MUTANTS[options.mutant].workload if options.mutant else "ledger")
-        plan = Plan(workload, options.seed, options.steps or 30, options.mutant, tuple(options.end))
+        plan = Plan(workload, options.seed, options.steps or 30, options.mutant, tuple(options.end), options.after)
         return lay(plan, options.state, options.keep) if options.state else report(one(plan, options.states))
     tell = (lambda line: None) if options.quiet else (lambda line: print(line, flush=True))
     return report(campaign(options.states, plans(options.seed, options.workload, options.steps), tell))
@@ -50,8 +51,7 @@ def report(result: Campaign) -> int:
 
 
 def lay(plan: Plan, spec: Spec, keep: Path | None) -> int:
-    recording = plan.record()
-    explorer = Explorer(recording, CASES[plan.workload])
+    recording, explorer = plan.explorer()
     point = explorer.point(spec)
     known = explorer.judge.known(spec.events)
     print(f"after {spec.events} of {len(recording.trace)} events; calls acknowledged {known.durable}, begun {known.begun}:")

@@ -188,6 +188,12 @@ class Made:
     failed: str | None = None
 
 
+def as_of(calls: Iterable[Made], events: int) -> tuple[Made, ...]:
+    """Those that had begun by then, as a recording that begins then has them: all before its first event."""
+    known = (made for made in calls if made.begun <= events)
+    return tuple(evolve(made, begun=0, done=0 if made.done is not None and made.done <= events else None) for made in known)
+
+
 def calls_of(trace: Iterable[Event]) -> tuple[Made, ...]:
     """In the order in which they began, which is that in which they were carried out."""
     made: list[Made] = []

@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from random import Random
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
+from tests.disks.calls import as_of
 from tests.disks.explore import CASES, Explorer, Spec, Tally, Violation
 from tests.disks.recording import End, Recording, record
 from tests.disks.trace import Note, Sync, SyncDirectory, Truncate, Write
 
 STATES_OF_ONE = 600
 """Distinct states of one recording at most; then comes the next."""
+
+
+STATES_OF_NEXT = 200
+"""And of the recording of what comes after a power failure in it."""
 
 
 @frozen
@@ -26,15 +31,28 @@ class Plan:
     steps: int
     mutant: str | None = None
     ends: tuple[End, ...] = ()
+    after: Spec | None = None
+    """The power has failed in a recording that is otherwise the same, and this was left."""
+
+    def explorer(self) -> tuple[Recording, Explorer]:
+        """The recording, and who explores it."""
+        case, what = CASES[self.workload], (self.workload, self.seed, self.steps, self.mutant, self.ends)
+        if self.after is None:
+            recording = record(*what)
+            return recording, Explorer(recording, case)
+        _, first = evolve(self, after=None).explorer()
+        recording = record(*what, first.point(self.after).state(self.after.choice))
+        return recording, Explorer(recording, case, as_of(first.calls, self.after.events))
 
     def record(self) -> Recording:
-        return record(self.workload, self.seed, self.steps, self.mutant, self.ends)
+        return self.explorer()[0]
 
     def command(self, spec: Spec) -> str:
         """Lays one state of it in a directory, and opens a copy."""
         values = {"workload": self.workload, "seed": self.seed, "steps": self.steps, "mutant": self.mutant}
         given = [f"--{name}={value}" for name, value in values.items() if value is not None]
         given += [f"--end={end}" for end in self.ends]
+        given += [f"--after={self.after}"] if self.after else []
         return shlex.join(["python", "-m", "tests.disks", *given, f"--state={spec}", "--keep=the-state"])
 
 
@@ -81,22 +99,25 @@ class Campaign:
     syncs: int = 0
     bytes_written: int = 0
     tally: Tally = field(factory=Tally)
+    last: Tally = field(factory=Tally)
     violated: list[tuple[Plan, Violation]] = field(factory=list)
 
     def __str__(self) -> str:
         recorded = f"{self.recordings} recordings, {self.writes} writes, {self.syncs} syncs, {self.bytes_written} bytes"
         return f"{recorded}: {self.tally}"
 
-    def add(self, plan: Plan, states: int, violations: int = 1, recording: Recording | None = None) -> Tally:
-        recording = recording or plan.record()
+    def add(self, plan: Plan, states: int, violations: int = 1) -> Explorer:
+        """One more recording."""
+        recording, explorer = plan.explorer()
         self.recordings += 1
         self.writes += recording.writes
         self.syncs += recording.syncs
         self.bytes_written += recording.bytes_written
-        tally = Explorer(recording, CASES[plan.workload]).explore(states, plan.seed, violations)
+        tally = explorer.explore(states, plan.seed, violations)
         self.tally.add(tally)
         self.violated += [(plan, violation) for violation in tally.violations]
-        return tally
+        self.last = tally
+        return explorer
 
     def report(self) -> str:
         """The figures; then each violation, with the command that lays its state."""
@@ -107,10 +128,19 @@ class Campaign:
 
 
 def campaign(states: int, source: Iterator[Plan], tell: Callable[[str], None] = lambda _: None) -> Campaign:
-    """Until so many distinct states were looked at, or one is a violation."""
+    """Until so many distinct states were looked at, or one is a violation. From one state of each recording, which is drawn,
+    the storage goes on, and that is recorded, too."""
     result = Campaign()
-    while result.tally.distinct < states and not result.violated:
-        plan = next(source)
-        tally = result.add(plan, min(STATES_OF_ONE, states - result.tally.distinct))
-        tell(f"{plan.workload} {plan.seed} ({plan.steps} steps{''.join(f', {end}' for end in plan.ends)}): {tally}")
+
+    def look(plan: Plan, most: int) -> Explorer | None:
+        left = states - result.tally.distinct
+        if left <= 0 or result.violated:
+            return None
+        explorer = result.add(plan, min(most, left))
+        life = "".join(f", {end}" for end in plan.ends) + (", after a power failure" if plan.after else "")
+        tell(f"{plan.workload} {plan.seed} ({plan.steps} steps{life}): {result.last}")
+        return explorer
+
+    while explorer := look(plan := next(source), STATES_OF_ONE):
+        look(evolve(plan, after=explorer.draw(plan.seed)), STATES_OF_NEXT)
     return result

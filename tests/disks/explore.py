@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -100,9 +101,16 @@ class Tally:
 class Explorer:
     """Explores the states of one recording."""
 
-    def __init__(self, recording: Recording, case: Case, file_systems: Iterable[FileSystem] = FileSystem) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        case: Case,
+        before: Sequence[Made] = (),
+        file_systems: Iterable[FileSystem] = FileSystem,
+    ) -> None:
+        """`before`: the calls that led to what the recording began with."""
         self._case, self._trace = case, recording.trace
-        self.calls = calls_of(recording.trace)
+        self.calls = (*before, *calls_of(recording.trace))
         self.judge = Judge(self.calls, case.history(self.calls))
         self._points = {system: tuple(points(recording.trace, system, recording.start)) for system in file_systems}
         self._verdicts: dict[bytes, Callable[[int], str | None]] = {}
@@ -110,6 +118,13 @@ class Explorer:
 
     def point(self, spec: Spec) -> Point:
         return self._points[spec.file_system][spec.events]
+
+    def draw(self, seed: int) -> Spec:
+        """Some state."""
+        random = Random(seed)
+        point = random.choice([point for point in self.points() if len(point.pending) > 1])
+        *_, choice = islice(choices(point, random), random.randint(1, AT_A_POINT))
+        return Spec(point.events, point.file_system, choice)
 
     def points(self) -> Iterator[Point]:
         """All, by file system and in the order of the trace."""

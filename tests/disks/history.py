@@ -43,7 +43,9 @@ def ledger_history(calls: Sequence[Made]) -> History[Ledger]:
         elif not isinstance(made.call, Open):
             replay.make(made)
         lineage.append(number)
-        shown.append(replay.show())
+        now = replay.show()
+        is_untold = isinstance(made.call, RenewUuid) and made.result is None  # the process ended before it said which
+        shown.append(evolve(now, uuid=None) if is_untold else now)
         if made.done is not None and isinstance(made.call, DURABLE):
             durable = number
     return tuple(shown)

@@ -15,13 +15,15 @@ from random import Random
 
 from attrs import field, frozen
 
-from tests.disks.crash import KEPT, FileSystem, points, tree_of
+from tests.disks.crash import KEPT, FileSystem, State, points, tree_of
 from tests.disks.trace import BadTrace, Event, Sync, SyncDirectory, Write, joined, read_trace_file
 from tests.disks.workload import BROKEN_EXIT
 
 SOURCE = Path(__file__).with_name("recorder.c")
 ROOT = Path(__file__).parents[2]
 COMPILERS = ("gcc", "cc")
+LATER_LIVES = 10
+"""The number of the first process after a power failure, so that its requests are not those of one before it."""
 NONCES = 1 << 16
 """Bytes that stand for /dev/urandom; SQLite reads 256 of them, once a process."""
 
@@ -86,17 +88,21 @@ class End:
         return cls(how, int(number))
 
 
-def record(workload: str, seed: int, steps: int, mutant: str | None = None, ends: Sequence[End] = ()) -> Recording:
+def record(
+    workload: str, seed: int, steps: int, mutant: str | None = None, ends: Sequence[End] = (), start: State | None = None
+) -> Recording:
     """One process for each of the `ends`, each with the directory of the one before; then one that goes on to its own end.
-    Raises BadTrace where the trace is not what happened."""
+    `start` is what the first finds. Raises BadTrace where the trace is not what happened."""
     with tempfile.TemporaryDirectory(prefix="toystore-disks-", dir=fast_directory()) as room:
         directory, nonces = (Path(room).resolve() / name for name in ("disk", "nonces"))
         directory.mkdir()
+        if start is not None:
+            start.lay(directory)
         nonces.write_bytes(Random(seed).randbytes(NONCES))
         command = [sys.executable, "-m", "tests.disks.workload", workload, "--directory", str(directory)]
         command += ["--seed", str(seed), "--steps", str(steps), *(["--mutant", mutant] if mutant else [])]
         lives = []
-        for life, end in enumerate((*ends, None)):
+        for life, end in enumerate((*ends, None), start=0 if start is None else LATER_LIVES):
             trace = directory.with_name(f"trace-{life}")
             variables = environment(directory, trace) | {"RECORDER_RANDOM": str(nonces)}
             if end is not None:
@@ -105,7 +111,7 @@ def record(workload: str, seed: int, steps: int, mutant: str | None = None, ends
             if done.returncode not in (0, *([] if end is None else [BROKEN_EXIT, -signal.SIGKILL])):
                 raise subprocess.CalledProcessError(done.returncode, command)
             lives.append(read_trace_file(trace))
-        return checked(Recording(joined(lives)), directory)
+        return checked(Recording(joined(lives), start.tree if start else {}), directory)
 
 
 def checked(recording: Recording, directory: Path, is_meant: Callable[[str], bool] = lambda _: True) -> Recording:
