@@ -42,9 +42,9 @@ def open_database(path: Path) -> sqlite3.Connection:
     with translated(path.name):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=64)
         try:
-            _set_pragmas(connection)
-            _upgrade(connection)
+            _set_pragmas(connection)  # from here on no other process has the file
             _settle_log(path)
+            _upgrade(connection)
         except BaseException:
             connection.close()
             raise
