@@ -17,7 +17,6 @@ from tests.disks.trace import Note, Sync, SyncDirectory, Truncate, Write
 STATES_OF_ONE = 600
 """Distinct states of one recording at most; then comes the next."""
 
-
 STATES_OF_NEXT = 200
 """And of the recording of what comes after a power failure in it."""
 
@@ -100,6 +99,7 @@ class Campaign:
     bytes_written: int = 0
     tally: Tally = field(factory=Tally)
     last: Tally = field(factory=Tally)
+    """Of the last recording."""
     violated: list[tuple[Plan, Violation]] = field(factory=list)
 
     def __str__(self) -> str:
