@@ -148,6 +148,12 @@ class NotedStorage:
     def install(self, info: SpoolInfo, spool: Spool) -> Deferred[Recovered]:
         return self._noting(Install(info, spool.read(0, spool.size())), lambda: self._inner.install(info, spool))
 
+    def scrub(self, pause: Callable[[], Deferred[None]]) -> Deferred[int]:
+        return self._inner.scrub(pause)
+
+    def refilled(self) -> Deferred[None]:
+        return self._inner.refilled()
+
     def renew_uuid(self) -> Deferred[str]:
         return self._noting(RenewUuid(), self._inner.renew_uuid, lambda uuid: uuid)
 

@@ -147,10 +147,12 @@ def _only_synced(path: Path) -> None:
 
 
 def _log_as_found() -> None:
+    database._take_log = lambda connection, log: None  # which syncs it, too
     database.write_again = lambda path: None
 
 
 def _log_only_synced() -> None:
+    database._take_log = lambda connection, log: None
     database.write_again = _only_synced
 
 

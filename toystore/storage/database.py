@@ -50,8 +50,8 @@ class DataDirInUse(StorageError):
 
 
 def open_database(path: Path, complete: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    """Open or create; what is read from it then is durable. `complete` writes, in the transaction that brings an older schema
-    up to date, the rows that no database is without. StorageError where it is not ours, too new, or does not take the
+    """Open or create; what is read from it then is durable. `complete` writes, in the transaction that upgrades the schema,
+    the rows that no database is without. StorageError where it is not ours, too new, or does not take the
     settings; DataDirInUse; Rotten; OSError."""
     log = path.with_name(f"{path.name}-wal")
     with translated(path.name):
@@ -59,9 +59,7 @@ def open_database(path: Path, complete: Callable[[sqlite3.Connection], None]) ->
         try:
             _set_pragmas(connection)  # from here on no other process has the file
             _settle(log)
-            before = WalBefore.look(log)
-            _, taken, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            before.check(taken)
+            _take_log(connection, log)
             _upgrade(connection, complete)
         except BaseException:
             connection.close()
@@ -95,6 +93,14 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         # mmap_size answers nothing where it was compiled out.
         if row is not None and row[0] != value:
             raise StorageError(f"SQLite does not honour {name} = {value}: it is {row[0]}")
+
+
+def _take_log(connection: sqlite3.Connection, log: Path) -> None:
+    """Copy what is in the write-ahead log to the database. Rotten where SQLite does not take all that had been synced."""
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    before = WalBefore.look(log, page_size)
+    _, taken, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    before.check(taken)
 
 
 def _settle(log: Path) -> None:
