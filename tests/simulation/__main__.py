@@ -2,6 +2,7 @@
 
 `--plan FILE` plays the plan in a file, `--write FILE` writes that of the seed. `--shrink [FILE]` takes the plan in the file,
 or else the first of the seeds that fails, and reduces it to a few faults; `--out FILE` keeps what is left.
+`--diagram` draws what was said and done before the violation, `--svg FILE` as a picture.
 `python -m tests.simulation.figures` measures.
 """
 
@@ -15,9 +16,11 @@ from time import process_time
 
 from twisted.logger import globalLogBeginner
 
+from tests.simulation import diagram
 from tests.simulation.lanes import LANES, lane_of
 from tests.simulation.plan import Plan
 from tests.simulation.shrink import Budget, HoldsError, shrink
+from tests.simulation.tape import RecordedWorld
 from tests.simulation.world import Failed, World
 
 
@@ -34,6 +37,8 @@ def main() -> int:
     if options.write is not None:
         options.write.write_text(plans[0].to_json())
         return 0
+    if options.diagram or options.svg is not None:
+        return _draw(plans[0], options)
     if options.shrink:
         return _shrink(plans, options)
     return _play(plans, options)
@@ -53,6 +58,11 @@ def _options() -> argparse.ArgumentParser:
     add("--trace", action="store_true", help="print what happens, with virtual time")
     add("--messages", action="store_true", help="print each message as well")
     add("--hash", action="store_true", help="print the hash of the trace")
+    add("--diagram", action="store_true", help="draw the end of the first run")
+    add("--svg", type=Path, help="draw it into this file")
+    add("--nodes", default="", metavar="A,B", help="draw these nodes only (default: all)")
+    add("--last", type=float, metavar="MS", help="draw the last so many milliseconds (default: as much as fits)")
+    add("--rows", type=int, default=44, help="how many rows to draw at most")
     add("--shrink", type=Path, nargs="?", const=True, metavar="FILE", help="reduce the plan that fails")
     add("--out", type=Path, help="where to write what is left of it (default: short.json)", default=Path("short.json"))
     add("--runs", type=int, default=Budget().runs, help="how many runs shrinking may take")
@@ -82,6 +92,25 @@ def _play(plans: list[Plan], options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _draw(plan: Plan, options: argparse.Namespace) -> int:
+    world = RecordedWorld(plan)
+    said = "holds: no promise was broken"
+    try:
+        world.play()
+    except Failed as error:
+        said = str(error)
+    nodes = [name for name in options.nodes.split(",") if name]
+    last = options.last / 1_000 if options.last is not None else None
+    chosen = diagram.rows(world.tape, nodes, last, options.rows)
+    if options.svg is not None:
+        options.svg.write_text(diagram.svg(world.tape, chosen, nodes))
+    else:
+        print("\n".join(f"  {fault}" for fault in plan.faults))
+        print(diagram.text(world.tape, chosen, nodes))
+    print(said)
+    return 1 if world.violation else 0
+
+
 def _show(now: float, message: object, delays: object) -> None:
     print(f"{now:10.6f}     {message} {delays}")
 
@@ -100,7 +129,7 @@ def _shrink(plans: list[Plan], options: argparse.Namespace) -> int:
             continue
         options.out.write_text(shrunk.plan.to_json())
         print(f"seed {plan.seed}, {plan.election}: {shrunk}")
-        print(f"To repeat it: python -m tests.simulation --plan {options.out} --trace")
+        print(f"To repeat it: python -m tests.simulation --plan {options.out} --diagram")
         return 0
     print(f"none of {len(plans)} plans breaks a promise: there is nothing to shrink")
     return 1

@@ -282,7 +282,7 @@ def _shortened(fault: Fault, seconds: float) -> Fault:
 def _simpler_shapes(shape: Shape) -> Iterator[dict[str, Any]]:
     """Changes that make it smaller, or more usual."""
     usual = Shape()
-    for name, values in (("learners", (0, 1)), ("fronts", (1,)), ("voters", (3,)), ("rate", (1.0, 2.0, 4.0))):
+    for name, values in (("learners", (1, 0)), ("fronts", (1,)), ("voters", (3,)), ("rate", (4.0, 2.0, 1.0))):
         yield from ({name: value} for value in values if value < getattr(shape, name))
     for known in fields(Shape):
         value = getattr(usual, known.name)
