@@ -60,9 +60,9 @@ def fault_points() -> tuple[str, ...]:
     return (*_CATALOGUE, *(f"when {moment}" for moment in MOMENTS))
 
 
-def first_way(kind: str) -> str:
-    """The first way in which it comes, "" where there is but one."""
-    return next((name.partition(": ")[2] for name in _CATALOGUE if name.partition(": ")[0] == kind), "")
+def ways_of(kind: str) -> list[str]:
+    """The ways in which it comes, in order; [""] where there is but one."""
+    return [name.partition(": ")[2] for name in _CATALOGUE if name.partition(": ")[0] == kind]
 
 
 def points_of(election: str) -> tuple[str, ...]:

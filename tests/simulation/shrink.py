@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from attrs import define, evolve, fields, frozen
 
 from tests.simulation.lanes import Outcome, Play
-from tests.simulation.mischief import first_way
+from tests.simulation.mischief import ways_of
 from tests.simulation.plan import ANYONE, Fault, Plan, Shape
 
 T = TypeVar("T")
@@ -308,9 +308,11 @@ def _renamed(plan: Plan) -> Plan:
 
 def _simpler(fault: Fault, aimed: Fault, plan: Plan) -> Iterator[Fault]:
     """Faults that are a little less, in the order in which to try them. `aimed` is how it struck."""
-    usual = first_way(fault.kind)
-    if fault.way != usual and fault.kind in ("crash", "restart of all", "register dies"):
-        yield evolve(fault, way=usual, share=0.0)
+    first, *others = ways_of(fault.kind)
+    if fault.way != first and fault.kind in ("crash", "restart of all", "register dies"):
+        yield evolve(fault, way=first, share=0.0)
+    if fault.way == first and fault.kind == "drop":
+        yield from (evolve(fault, way=way) for way in others)
     if fault.kind in CHANCES and fault.share < 1:
         yield evolve(fault, share=1.0)
     for name, digits in (("seconds", 2), ("share", 1), ("by", 3), ("at", 2)):

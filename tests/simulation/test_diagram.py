@@ -43,7 +43,7 @@ class TestText:
             "1.0000", "1.0020", "1.0030", "1.1000", "1.2000", "1.2010", "⋮", "1.2530", "1.3000", "1.3500", "1.4000",
         ]  # fmt: skip
         assert "★" in lines[1]
-        assert "║────✗" in lines[2]
+        assert "║───✗" in lines[2]
         assert lines[2].endswith("Append 1..1/t2 after 0, commit 0, t2 (lost)")
         assert "║╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌▷│" in lines[3]
         assert "║◀────────│         ┊" in lines[5]
