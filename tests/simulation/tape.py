@@ -42,7 +42,7 @@ class Sent:
     text: str
     delays: tuple[float, ...]
     usual: bool = False
-    """It says nothing new: a heartbeat, a ping with the view of before."""
+    """It says nothing new: a heartbeat with the commit of before, a ping with the view of before."""
 
 
 @frozen
@@ -63,7 +63,8 @@ class Tape:
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes = list(nodes)
         self.events: list[Event] = []
-        self._views: dict[tuple[str, str], object] = {}
+        self._views: dict[tuple[str, str], str] = {}
+        self._commits: dict[tuple[str, str], int] = {}
 
     def message(self, at: float, message: Message, delays: Sequence[float]) -> None:
         pair, text = (message.sender, message.to), words(message)
@@ -71,6 +72,9 @@ class Tape:
         if isinstance(message, (Ping, Standing)):
             usual = self._views.get(pair) == text
             self._views[pair] = text
+        elif isinstance(message, (Append, Heartbeat)):
+            usual = usual and self._commits.get(pair, 0) == message.commit
+            self._commits[pair] = message.commit
         self.events.append(Sent(at, message.sender, message.to, text, tuple(delays), usual))
 
     def line(self, line: str) -> None:

@@ -22,6 +22,7 @@ def tape() -> Tape:
     entry = Entry(1, 2, Kind.NOOP, b"")
     tape.line("  1.000000 order-1 leads in term 2, log 0..0")
     tape.message(1.001, Heartbeat(A, B, 2, 1, 0), [0.001])
+    tape.message(1.0015, Heartbeat(A, B, 2, 2, 0), [0.001])
     tape.message(1.002, Append(A, B, 2, 1, 0, 0, 0, (entry,)), [])
     tape.message(1.003, Append(A, C, 2, 2, 0, 0, 0, (entry,)), [0.25])
     tape.line("  1.100000 order-3 dies, loses")
