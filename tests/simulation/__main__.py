@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("seed", type=int, nargs="?", default=1, help="the first seed")
     parser.add_argument("--count", type=int, default=1, help="how many seeds, from that one on")
     parser.add_argument("--election", choices=("raft", "appointed"), default="raft", help="how the leader is chosen")
+    parser.add_argument("--whole", action="store_true", help="catalogs, feeds, front ends and caches as well")
     parser.add_argument("--plan", type=Path, help="play this plan instead")
     parser.add_argument("--write", type=Path, help="write the plan of the first seed, and play nothing")
     parser.add_argument("--without", action="append", default=[], metavar="KIND", help="take a kind of fault away")
@@ -37,7 +38,7 @@ def main() -> int:
         plans = [Plan.from_json(options.plan.read_bytes())]
     else:
         seeds = range(options.seed, options.seed + options.count)
-        plans = [draw(seed, options.election) for seed in seeds]
+        plans = [draw(seed, options.election, options.whole) for seed in seeds]
     if options.write is not None:
         options.write.write_text(plans[0].without(*options.without).to_json())
         return 0

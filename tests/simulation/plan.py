@@ -24,8 +24,8 @@ class Fault:
     """One thing that goes wrong. `kind` and `way` are of the catalogue in `faults`.
 
     It is armed `at` so many seconds, and strikes at once; or, where a `moment` is named (see `moments`), the next time
-    that this comes at `who`. `who` is a node, a role ("leader"), or anyone; `whom` are the nodes at the other end, where there
-    is one. It lasts `seconds`; `share` is of messages, writes or calls, `by` is a delay in seconds, or a rate.
+    that this comes at `who`. `who` is a node, a role ("leader"), or anyone; `whom` are the nodes at the other end, where
+    there is one. It lasts `seconds`; `share` is of messages, writes or calls, `by` is a delay in seconds, or a rate.
     """
 
     kind: str
@@ -52,7 +52,8 @@ class Fault:
 @frozen
 class Shape:
     """The cluster of a run. Small limits, so that all of them are met. `fronts` have a cache of `cache_size` products
-    each, where the whole stack is simulated; else they are clients of the leader alone."""
+    each, where the whole stack is simulated; else they are clients of the leader alone. `feed_waiting` lines at most wait
+    for a front end that does not read; every `restock` seconds (0: never) catalogs refill what is sold out."""
 
     voters: int = 3
     learners: int = 1
@@ -61,6 +62,8 @@ class Shape:
     """Actions of one customer a second."""
     cache_size: int = 3
     max_floors: int = 4
+    feed_waiting: int = 64
+    restock: float = 0.0
     tick: float = 0.05
     election_ticks: tuple[int, int] = (8, 14)
     heartbeat_ticks: int = 2

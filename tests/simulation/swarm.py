@@ -13,6 +13,7 @@ from attrs import evolve
 
 from tests.simulation.mischief import ALL, LEADER, REGISTER, moments_of
 from tests.simulation.plan import ANYONE, Fault, Plan, Shape
+from tests.simulation.store_swarm import beside, store_faults
 from toystore.consensus.settings import Limits
 
 SECONDS = 27.0
@@ -27,7 +28,12 @@ def draw(seed: int, election: str = "raft", whole: bool = False, seconds: float 
     if sleep.random() < 0.04:
         plan = evolve(plan, seconds=seconds + 40.0)
         faults.append(_sleep(sleep))
-    for name, (chance, low, high, make) in _SWARM.items():
+    kinds = list(_SWARM)
+    if whole:
+        faults += store_faults(plan)
+        kinds = beside(plan, kinds)
+    for name in kinds:
+        chance, low, high, make = _SWARM[name]
         random = plan.stream(f"faults/{name}")
         on, rate = random.random() < chance, random.uniform(low, high)
         if on:
@@ -48,9 +54,11 @@ def _shape(random: Random, whole: bool) -> Shape:
         voters=voters,
         learners=(2 if voters == 3 else 1) if whole else 5 - voters,
         fronts=2,
-        rate=random.choice((2.0, 4.0, 8.0)),
+        rate=random.choice((1.0, 2.0, 3.0) if whole else (2.0, 4.0, 8.0)),
         cache_size=random.choice((1, 2, 3, 5)),
         max_floors=random.choice((1, 2, 4, 100)),
+        feed_waiting=random.choice((1, 4, 64)) if whole else 64,
+        restock=random.choice((0.0, 0.0, 3.0)) if whole else 0.0,
         election_ticks=random.choice(((6, 10), (8, 14), (10, 20))),
         hand_over_ticks=random.choice((None, None, 40)),
         keep_entries=random.choice((4, 16, 64)),

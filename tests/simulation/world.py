@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-import tests.simulation.faults  # noqa: F401  (fills the catalogue)
+import tests.simulation.faults
+import tests.simulation.store_faults  # noqa: F401  (both fill the catalogue)
 from tests.simulation.checkers import (
     CommittedForEver,
     Durable,
@@ -35,6 +36,7 @@ from tests.simulation.mischief import End, Mischief
 from tests.simulation.network import Links
 from tests.simulation.plan import ANYONE, Plan
 from tests.simulation.shoppers import Shopper
+from tests.simulation.store import Store
 from tests.simulation.watch import (
     FailuresObserver,
     WatchedStorage,
@@ -50,7 +52,7 @@ from toystore.model import CatalogRow, LoadCatalog, Request
 from toystore.storage.interface import Applied, SpoolInfo
 from toystore.storage.memory import MemoryStorage, Work
 
-CATALOG = tuple(CatalogRow(name, 1_000 + number, 60) for number, name in enumerate(("Tux", "Fox", "Lego", "Whale")))
+CATALOG = tuple(CatalogRow(name, 1_000 + number, 60) for number, name in enumerate(("Tux", "Fox", "Lego", "Whale", "Kite")))
 
 REST = 15.0
 """Seconds in which a healed cluster must have come to rest."""
@@ -107,8 +109,20 @@ class World(Cluster):
         """Whose disk has lost what it may have acknowledged, under which uuid; until another is named."""
         self.between: Process | None = None
         """Who is in the middle of a duel."""
-        self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
+        self.store = Store(self) if plan.whole else None
+        self.clients = self._clients()
         self.mischief = Mischief(self, plan.faults)
+
+    def _clients(self) -> dict[str, Shopper]:
+        if self.store is not None:
+            return {customer.id: customer for customer in self.store.customers}
+        names = [f"front-{n}" for n in range(1, self.plan.shape.fronts + 1)]
+        return {name: Shopper(self, name) for name in names}
+
+    @property
+    def front_ends(self) -> list[str]:
+        """The names by which clients are known on the network."""
+        return [f"front-{n}" for n in range(1, self.plan.shape.fronts + 1)]
 
     # Disks
 
@@ -180,6 +194,8 @@ class World(Cluster):
     def started(self, process: Process) -> None:
         node = process.replica.node
         self._seen[process.id] = (False, node.hard_state.term, node.log.applied)
+        if self.store is not None:
+            self.store.started(process)
         self.note(f"{process.id} is up, storage {node.uuid}, log {node.log.base_index}..{node.log.last_index}")
 
     def seen(self, process: Process) -> None:
@@ -236,6 +252,8 @@ class World(Cluster):
             digest = process.disk.state.digest_at(row.index)
             assert digest is not None
             self.check(self._digests.applied, process.id, row.index, digest)
+        if self.store is not None:
+            self.store.applied(rows)
         self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8] if digest else None}")
         self.mischief.at("something is applied", process.id)
 
@@ -297,7 +315,12 @@ class World(Cluster):
     def kill(self, process: Process, keep: int, how: str) -> None:
         self.tally["crashes"] += 1
         self.note(f"{process.id} dies, {how}")
+        self._kill(process, keep)
+
+    def _kill(self, process: Process, keep: int = 0) -> None:
         process.kill(keep)
+        if self.store is not None:
+            self.store.died(process)
 
     def start(self, process: Process) -> None:
         if process.ended:
@@ -312,8 +335,10 @@ class World(Cluster):
         def over(_: object = None) -> None:
             if process.clock is clock and not clock.ended:
                 self.note(f"{process.id} stops")
-                process.kill()
+                self._kill(process)
 
+        if self.store is not None:
+            self.store.stops(process)
         Deferred.fromCoroutine(process.replica.stop()).addBoth(over)
         self.clock.callLater(patience, over)
 
@@ -389,9 +414,11 @@ class World(Cluster):
     def _play(self) -> None:
         self.note(str(self.plan.shape))
         self.boot()
+        if self.store is not None:
+            self.store.boot()
         for client in self.clients.values():
             client.open()
-        load = self.clients["front-1"].leader.submit(Request("catalog", LoadCatalog(CATALOG)), 60.0)
+        load = (self.store or self.clients["front-1"]).leader.submit(Request("catalog", LoadCatalog(CATALOG)), 60.0)
         load.addCallback(lambda _: self._open_shop())
         self._advance(lambda: self.timeline.now >= self.plan.seconds, self.plan.seconds + 0.1)
         self._heal()
@@ -436,6 +463,8 @@ class World(Cluster):
         if self.registrar is not None:
             self.start_register()
             self.registrar.clock.resume()
+        if self.store is not None:
+            self.store.heal()
         for client in self.clients.values():
             client.close_shop()
 
@@ -468,9 +497,12 @@ class World(Cluster):
         self._advance(lambda: len(states) == len(hashes) == len(self.processes), 1.0)
         if len(set(hashes.values())) != 1:
             self.violate(f"the states differ: {hashes}")
-        orders, products = states[0]
+        orders, products, changes = states[0]
         self.check(self.orders.ledger, orders)
-        self.check(check_stock, {row.name: row.quantity for row in CATALOG}, orders, products)
+        self.check(check_stock, {row.name: row.quantity for row in CATALOG}, orders, products, changes)
+        if self.store is not None:
+            self.check(self.store.adjustments.ledger, changes)
+            self.store.at_rest()
         self.tally["orders"] += len(orders)
         if self.violation:
             raise self._failed(self.violation)
