@@ -110,19 +110,25 @@ class Customer(Shopper):
     def __init__(self, store: Store, front: FrontEnd, number: int) -> None:
         super().__init__(store.world, f"{front.id}/{number}", cast(LeaderClient, Counter(front)))
         self._store, self._front = store, front
+        self._looks = store.world.streams(f"client/{front.id}/looks").choice((0.3, 0.6, 0.9, 0.98))
+        """How often it only looks; at a front end where hardly anyone buys, nobody notices from a buy what has changed."""
         self._hit = False
 
     def _shop(self) -> None:
-        if self._closed or self._random.random() > 0.55:
-            super()._shop()
+        if self._closed or self._random.random() > self._looks:
+            self._act()
             return
         self.begin()
-        kind = self._random.random()
-        if kind < 0.72:
+        if self._random.random() < 0.9:
             self._look(self._some_name())
-        elif kind < 0.8:
-            self._list()
         else:
+            self._list()
+
+    def _act(self) -> None:
+        if self._closed or self._random.random() < 0.75:
+            super()._shop()
+        else:
+            self.begin()
             self._change()
 
     # What changes something
