@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tests.simulation.catalogs import Catalog, Stream
-from tests.simulation.customers import Adjustments, Customer
+from tests.simulation.customers import Customer
 from tests.simulation.front_ends import FrontEnd
 from tests.simulation.plan import Plan
 from tests.simulation.staleness import Staleness
@@ -51,7 +51,6 @@ class Store:
         self.fronts = {f"front-{n}": FrontEnd(self, f"front-{n}") for n in range(1, world.plan.shape.fronts + 1)}
         self.customers = [Customer(self, front, n + 1) for front in self.fronts.values() for n in range(CUSTOMERS)]
         self.staleness = Staleness(slack_of(world.plan))
-        self.adjustments = Adjustments()
         self.lately: list[str] = []
         self.made: list[str] = []
         """New products that somebody has sent."""

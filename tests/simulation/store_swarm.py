@@ -27,12 +27,6 @@ def store_faults(plan: Plan) -> Iterator[Fault]:
             yield from make(random, plan, random.uniform(0.03, 0.2))
 
 
-def beside(plan: Plan, kinds: list[str]) -> list[str]:
-    """Which of these other kinds of fault there may be in this run: all, or two at most."""
-    random = plan.stream("faults/store beside")
-    return kinds if theme_of(plan) == MIXED else random.sample(kinds, random.choice((0, 0, 1, 2)))
-
-
 def _times(random: Random, rate: float, plan: Plan) -> Iterator[float]:
     at = random.expovariate(rate)
     while at < plan.seconds:

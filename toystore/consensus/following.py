@@ -59,7 +59,7 @@ class Following:
     def current_at(self) -> int | None:
         """The latest tick of which it is known that all that had been acknowledged by then is applied here; None for none.
 
-        To have heard the leader is not enough: a node whose disk is slow, or that waits for a snapshot, hears heartbeats too.
+        To have heard the leader is not enough: a node whose disk is slow, or that waits for a snapshot, hears a leader too.
         """
         if self._to_come is not None and self._to_come[0] <= self._node.log.applied:
             at = self._to_come[1]

@@ -100,8 +100,8 @@ class Replica(Protocol):
         """What is applied here."""
 
     def leader_age(self) -> float | None:
-        """For how many seconds what is applied here may have lacked something acknowledged: since a leader that a majority had
-        confirmed was heard of, and all that was committed by then is applied. None for ever. 0 at the leader."""
+        """For how many seconds what is applied here may have lacked something acknowledged: since a leader that a majority
+        had confirmed was heard of, and all that was committed by then is applied. None for ever. 0 at the leader."""
 
     def follow(self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` with what is applied from now on, in order, and `reset` after a snapshot was installed instead.
