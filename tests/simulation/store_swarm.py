@@ -128,7 +128,9 @@ def _repeats(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
     """Answers of the leader are lost: its clients send again what was carried out."""
     share = random.uniform(0.05, 0.4)
     for front in range(plan.shape.fronts):
-        yield Fault("drop", "", 0.0, ANYONE, (f"front-{front + 1}",), "", plan.seconds, share * random.random(), 0.0)
+        yield Fault(
+            "drop", "of any kind", 0.0, ANYONE, (f"front-{front + 1}",), "", plan.seconds, share * random.random(), 0.0
+        )
     for at in _times(random, 0.3 * rate, plan):
         voter = f"order-{random.randint(1, plan.shape.voters)}"
         yield Fault(
