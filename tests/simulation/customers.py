@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tests.simulation.store import Store
 
 NAMES = ("Tux", "Fox", "Lego", "Whale")
-NEW = ("Yoyo", "Drum", "Bear")
+NEW = tuple(f"Toy {n}" for n in range(1, 13))
 """Products that come to be during a run."""
 
 
@@ -132,7 +132,7 @@ class Customer(Shopper):
     def _change(self) -> None:
         """A price, or a product that nobody has seen yet."""
         unused = [name for name in NEW if name not in self._store.made]
-        if unused and self._random.random() < 0.3:
+        if unused and self._random.random() < 0.5:
             name = self._random.choice(unused)
             self._store.made.append(name)
             self._send(PutProduct(name, 500, None, 40))
@@ -158,7 +158,7 @@ class Customer(Shopper):
         lately = self._store.lately
         if lately and self._random.random() < 0.7:
             return self._random.choice(lately)
-        return self._random.choice((*NAMES, self.kite, *self._store.made, "Nemo"))
+        return self._random.choice((*NAMES, self.kite, *self._store.made[-2:], "Nemo"))
 
     def _look(self, name: str, again: bool = True) -> None:
         """At one product; now and then as of what was acknowledged here last, or as of now."""

@@ -22,8 +22,9 @@ CLOCKS = 1.1
 
 @frozen
 class Asked:
-    """A lookup as it begins: `session` is what was acknowledged through this front end by product, `highest` in all;
-    the answer must be as of `at_least`; `acknowledged` is the highest index that anybody was told of."""
+    """A lookup as it begins: `session` is what was acknowledged through this front end by product, `highest` is what it has
+    shown or acknowledged in all; the answer must be as of `at_least`; `acknowledged` is the highest index that anybody
+    was told of."""
 
     front: str
     at: float
@@ -69,6 +70,10 @@ class Staleness:
         session = self._session.setdefault(front, {})
         for name in names:
             session[name] = max(session.get(name, 0), index)
+        self._heard(front, index)
+
+    def _heard(self, front: str, index: int) -> None:
+        """A front end knows that this index exists: it has given an answer of it."""
         self._highest[front] = max(self._highest.get(front, 0), index)
 
     @property
@@ -92,6 +97,7 @@ class Staleness:
     def product(self, asked: Asked, product: Product, asof: int, age: float | None) -> None:
         """A lookup was answered with it, read at `asof`; `age` 0: not marked."""
         name = product.name
+        self._heard(asked.front, asof)
         self._is_true(asked, product, asof)
         if asof < asked.at_least:
             raise Violation(f"{asked.front}: {name} as of {asof}, and {asked.at_least} was asked for")
@@ -112,12 +118,18 @@ class Staleness:
         """A lookup was answered with: there is none of this name."""
         if name in asked.session:
             raise Violation(f"{asked.front} knows no {name}, and one of its customers was told of {asked.session[name]}")
+        created = self.truth(name, asked.highest)
+        if created is not None:
+            raise Violation(
+                f"{asked.front} knows no {name}, which was there at {created.version}; it had shown {asked.highest}"
+            )
         created = self.truth(name, self._due(asked, 0.0))
         if unmarked and created is not None:
             raise Violation(f"{asked.front} knows no {name}, which was there at {created.version}, long ago")
 
     def products(self, asked: Asked, products: Sequence[Product], asof: int, age: float | None) -> None:
         """All products, by number."""
+        self._heard(asked.front, asof)
         for product in products:
             self._is_true(asked, product, asof)
         there = {name for name in self._history if self.truth(name, asof) is not None}
@@ -129,6 +141,7 @@ class Staleness:
             raise Violation(f"{asked.front} lists products as of {asof}, age {age}; it should be {least}")
 
     def linearizable(self, asked: Asked, product: Product | None, name: str, asof: int) -> None:
+        self._heard(asked.front, asof)
         if asof < asked.acknowledged:
             raise Violation(f"{asked.front}: a linearizable read sees {asof}; {asked.acknowledged} was acknowledged")
         if product != self.truth(name, asof):

@@ -84,11 +84,19 @@ class TestNoProduct:
     def test_good(self, history: Staleness) -> None:
         history.no_product(history.asks("front-1", 99.0), "Nemo", True)
         history.no_product(history.asks("front-1", LONG - 0.01), "Yoyo", True)
-        history.no_product(history.asks("front-1", 99.0), "Yoyo", False)
+        asked = history.asks("front-1", 2.1)
+        history.product(history.asks("front-1", 2.1), TUX_8, 8, 0)
+        history.no_product(asked, "Yoyo", True)
+        history.no_product(history.asks("front-3", 99.0), "Yoyo", False)
 
     def test_that_this_front_end_knew(self, history: Staleness) -> None:
         with pytest.raises(Violation, match="one of its customers was told of 8"):
             history.no_product(history.asks("front-2", 2.1), "Tux", False)
+
+    def test_that_was_there_at_an_index_it_had_shown(self, history: Staleness) -> None:
+        history.product(history.asks("front-1", 2.1), TUX_8, 8, 0)
+        with pytest.raises(Violation, match="it had shown 8"):
+            history.no_product(history.asks("front-1", 2.2), "Yoyo", False)
 
     def test_that_all_should_know(self, history: Staleness) -> None:
         with pytest.raises(Violation, match="there at 6, long ago"):
@@ -113,6 +121,11 @@ class TestAList:
     def test_older_than_what_this_front_end_told(self, history: Staleness) -> None:
         with pytest.raises(Violation, match="it should be 8"):
             history.products(history.asks("front-2", 2.1), [TUX_5, FOX, YOYO], 7, 0)
+
+    def test_older_than_what_it_has_shown(self, history: Staleness) -> None:
+        history.product(history.asks("front-3", 2.1), TUX_8, 8, 0)
+        with pytest.raises(Violation, match="it should be 8"):
+            history.products(history.asks("front-3", 2.1), [TUX_5, FOX, YOYO], 7, 0)
 
     def test_older_than_anything_may_be(self, history: Staleness) -> None:
         with pytest.raises(Violation, match="it should be 8"):
