@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 
 from tests.simulation.network import Calls, Connection
+from tests.simulation.staleness import Told
 from toystore.catalog.feed import Feed
 from toystore.catalog.forward import Forwarder
 from toystore.catalog.lookup import Lookup
@@ -24,6 +25,7 @@ from toystore.catalog.window import Window
 from toystore.model import Position, Product
 from toystore.storage.interface import StorageError
 from toystore.web.client import _FeedReader
+from toystore.web.codec import decode_feed_line
 from toystore.web.interface import Broken, CatalogBehind, Dated, FeedChange, FeedLine, FeedReset, FeedStart, Unreachable
 
 if TYPE_CHECKING:
@@ -164,7 +166,9 @@ class Stream:
         self.unread = self.deaf = False
         self._world, self._store = store.world, store
         self._clocks = front.clock, process.clock
+        self._incarnation = front.incarnation
         self._listener = listener
+        self._told = Told(store.staleness)
         self._reader = _FeedReader(process.id, self._hear)
         self._request = _FeedRequest(self)
         self._waiting: deque[bytes] = deque()
@@ -193,6 +197,7 @@ class Stream:
 
     def _hear(self, line: FeedLine) -> None:
         self._listener(line)
+        self._store.staleness.pushed(self._incarnation, line)
         match line:
             case FeedStart():
                 self._world.tally["feeds"] += 1
@@ -239,8 +244,10 @@ class Stream:
     def write(self, data: bytes) -> None:
         if not self._open:
             return
-        if b'"products"' in data:
-            self._world.mischief.at("a product is pushed", self.process.id)
+        line, world, catalog = decode_feed_line(data), self._world, self.process
+        world.check(self._told.line, catalog.id, line, catalog.replica.position().index)
+        if isinstance(line, FeedChange):
+            world.mischief.at("a product is pushed", catalog.id)
         self._waiting.append(data)
         self._flush()
         if len(self._waiting) > BUFFER and not self._paused and self._request.producer is not None:

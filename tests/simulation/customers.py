@@ -137,7 +137,7 @@ class Customer(Shopper):
             self._store.made.append(name)
             self._send(PutProduct(name, 500, None, 40))
         else:
-            self._send(SetPrice(self._random.choice(NAMES), self._random.randint(1, 999)))
+            self._send(SetPrice(self._random.choice((*NAMES, *self._store.made)), self._random.randint(1, 999)))
 
     def _send(self, command: Command) -> None:
         self._count += 1

@@ -7,12 +7,13 @@ begins and when it is answered. Times are in seconds, positions are indexes of t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
 from tests.simulation.checkers import Violation
 from toystore.model import Product
+from toystore.web.interface import FeedBeat, FeedChange, FeedLine, FeedReset, FeedStart
 
 MAX_AGE = 3.0
 """Seconds: what is not marked with its age may be no older."""
@@ -22,13 +23,15 @@ CLOCKS = 1.1
 
 @frozen
 class Asked:
-    """A lookup as it begins: `session` is what was acknowledged through this front end by product, `highest` is what it has
-    shown or acknowledged in all; the answer must be as of `at_least`; `acknowledged` is the highest index that anybody
-    was told of."""
+    """A lookup as it begins: `session` is what was acknowledged through this front end by product, `pushed` what the feed
+    has told it (`pushed_all`: of all products); `highest` is what it has shown or acknowledged in all; the answer must be as
+    of `at_least`; `acknowledged` is the highest index that anybody was told of."""
 
     front: str
     at: float
     session: Mapping[str, int]
+    pushed: Mapping[str, int]
+    pushed_all: int
     highest: int
     at_least: int
     acknowledged: int
@@ -43,6 +46,8 @@ class Staleness:
         self._known = 0
         self._acknowledged: list[tuple[float, int]] = []
         self._session: dict[str, dict[str, int]] = {}
+        self._pushed: dict[str, dict[str, int]] = {}
+        self._pushed_all: dict[str, int] = {}
         self._highest: dict[str, int] = {}
 
     # What is so
@@ -76,13 +81,24 @@ class Staleness:
         """A front end knows that this index exists: it has given an answer of it."""
         self._highest[front] = max(self._highest.get(front, 0), index)
 
+    def pushed(self, front: str, line: FeedLine) -> None:
+        """The feed has told it this."""
+        match line:
+            case FeedChange(position, names):
+                known = self._pushed.setdefault(front, {})
+                known.update((name, max(known.get(name, 0), position.index)) for name in names)
+            case FeedStart(position) | FeedReset(position):
+                self._pushed_all[front] = max(self._pushed_all.get(front, 0), position.index)
+
     @property
     def last_acknowledged(self) -> int:
         return self._acknowledged[-1][1] if self._acknowledged else 0
 
     def asks(self, front: str, now: float, at_least: int = 0) -> Asked:
         session = dict(self._session.get(front, {}))
-        return Asked(front, now, session, self._highest.get(front, 0), at_least, self.last_acknowledged)
+        pushed = dict(self._pushed.get(front, {}))
+        every = self._pushed_all.get(front, 0)
+        return Asked(front, now, session, pushed, every, self._highest.get(front, 0), at_least, self.last_acknowledged)
 
     def _due(self, asked: Asked, age: float | None) -> int:
         """What an answer with this mark must include (0: there is no mark; None: not known), whoever was told of it."""
@@ -91,6 +107,13 @@ class Staleness:
         since = asked.at - CLOCKS * max(MAX_AGE, age) - self._slack
         count = bisect_right(self._acknowledged, since, key=lambda told: told[0])
         return self._acknowledged[count - 1][1] if count else 0
+
+    def changed_since(self, index: int, until: int) -> Iterator[Product]:
+        """The latest version of each product that has changed after `index`, as of `until`."""
+        for name in self._history:
+            product = self.truth(name, until)
+            if product is not None and product.version > index:
+                yield product
 
     # Answers
 
@@ -105,6 +128,11 @@ class Staleness:
             raise Violation(
                 f"{asked.front} shows {name} of {product.version}, as of {asof}; one of its customers was told of"
                 f" {asked.session[name]} before"
+            )
+        told = self.truth(name, max(asked.pushed.get(name, 0), asked.pushed_all))
+        if age == 0 and told is not None and product.version < told.version:
+            raise Violation(
+                f"{asked.front} shows {name} of {product.version}, as of {asof}; its feed told of {told.version}"
             )
         due = self._due(asked, age)
         latest = self.truth(name, due)
@@ -151,3 +179,27 @@ class Staleness:
         true = self.truth(product.name, asof)
         if product != true:
             raise Violation(f"{asked.front} shows {product} as of {asof}; it was {true} then")
+
+
+class Told:
+    """What one feed has said, against what its catalog has applied: by the time of a heartbeat all of it is told."""
+
+    def __init__(self, truth: Staleness) -> None:
+        self._truth = truth
+        self._all = 0
+        self._names: dict[str, int] = {}
+
+    def line(self, catalog: str, line: FeedLine, applied: int) -> None:
+        """The catalog writes it, and has applied everything up to `applied`."""
+        match line:
+            case FeedStart(position) | FeedReset(position):
+                self._all = max(self._all, position.index)
+            case FeedChange(position, names):
+                self._names.update((name, max(self._names.get(name, 0), position.index)) for name in names)
+            case FeedBeat():
+                for product in self._truth.changed_since(self._all, applied):
+                    if self._names.get(product.name, 0) < product.version:
+                        raise Violation(
+                            f"{catalog} has applied {applied}, and its feed has not told that {product.name} changed at"
+                            f" {product.version}"
+                        )

@@ -66,7 +66,7 @@ def _shape(random: Random, whole: bool) -> Shape:
         voters=voters,
         learners=(2 if voters == 3 else 1) if whole else 5 - voters,
         fronts=2,
-        rate=random.choice((1.0, 2.0, 3.0) if whole else (2.0, 4.0, 8.0)),
+        rate=random.choice((0.7, 1.5, 3.0) if whole else (2.0, 4.0, 8.0)),
         stock=random.choice((8, 60, 200)),
         cache_size=random.choice((1, 2, 3, 5)),
         max_floors=random.choice((1, 2, 4, 100)),

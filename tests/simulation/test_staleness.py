@@ -6,8 +6,9 @@ import pytest
 from attrs import evolve
 
 from tests.simulation.checkers import Violation
-from tests.simulation.staleness import Staleness
-from toystore.model import Product
+from tests.simulation.staleness import Staleness, Told
+from toystore.model import Position, Product
+from toystore.web.interface import FeedBeat, FeedChange, FeedLine, FeedReset, FeedStart
 
 TUX = Product("Tux", 1, 100, 60, "", 2, 0)
 TUX_5, TUX_8 = evolve(TUX, quantity=59, version=5, volume=1), evolve(TUX, quantity=57, version=8, volume=3)
@@ -78,6 +79,41 @@ class TestAProduct:
     def test_older_than_was_asked_for(self, history: Staleness) -> None:
         with pytest.raises(Violation, match="7 was asked for"):
             history.product(history.asks("front-3", 2.1, at_least=7), TUX_5, 6, None)
+
+
+class TestAFeed:
+    def test_good(self, history: Staleness) -> None:
+        history.pushed("front-3", FeedStart(Position(0, 4)))
+        history.product(history.asks("front-3", 2.1), TUX, 4, 0)
+        asked = history.asks("front-3", 2.1)
+        history.pushed("front-3", FeedChange(Position(0, 7), ("Tux",)))
+        history.product(asked, TUX, 4, 0)
+        history.product(history.asks("front-3", 2.1), TUX_5, 6, 0)
+        history.product(history.asks("front-3", 2.1), TUX, 4, None)
+
+    @pytest.mark.parametrize(
+        "line", [FeedStart(Position(0, 6)), FeedReset(Position(0, 5)), FeedChange(Position(0, 5), ("Fox", "Tux"))]
+    )
+    def test_that_is_not_heeded(self, history: Staleness, line: FeedLine) -> None:
+        history.pushed("front-3", line)
+        with pytest.raises(Violation, match="its feed told of 5"):
+            history.product(history.asks("front-3", 2.1), TUX, 4, 0)
+
+    def test_that_tells_all(self, history: Staleness) -> None:
+        told = Told(history)
+        for line, applied in (
+            (FeedStart(Position(0, 4)), 4), (FeedBeat(0.0), 4), (FeedChange(Position(0, 6), ("Tux", "Yoyo")), 7),
+            (FeedBeat(0.0), 7), (FeedReset(Position(0, 8)), 8), (FeedBeat(None), 8),
+        ):  # fmt: skip
+            told.line("catalog-1", line, applied)
+
+    @pytest.mark.parametrize("line", [FeedChange(Position(0, 6), ("Yoyo",)), FeedChange(Position(0, 4), ("Tux", "Yoyo"))])
+    def test_that_leaves_something_out(self, history: Staleness, line: FeedLine) -> None:
+        told = Told(history)
+        told.line("catalog-1", FeedStart(Position(0, 4)), 4)
+        told.line("catalog-1", line, 6)
+        with pytest.raises(Violation, match="its feed has not told that Tux changed at 5"):
+            told.line("catalog-1", FeedBeat(0.0), 6)
 
 
 class TestNoProduct:
