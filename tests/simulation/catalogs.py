@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RESTOCK_TO = 20
 TIMEOUT = 3.0
 """Seconds that a call to a node may take, as in `web.client`."""
-BUFFER = 8
+BUFFER = 3
 """Lines that a connection takes from its writer before it says that this is too much."""
 RETRY = 0.2
 """Seconds until a lost segment is sent again."""

@@ -22,13 +22,12 @@ from toystore.model import (
     Position,
     Product,
     PutProduct,
-    Refusal,
     Refused,
     Request,
     SetPrice,
 )
 from toystore.replication.interface import Answer
-from toystore.web.errors import CatalogIsBehind, OutcomeUnknown, RefusedError, Unavailable
+from toystore.web.errors import CatalogIsBehind, OutcomeUnknown, RefusedError, Unavailable, UnknownProduct
 from toystore.web.interface import Dated
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ class Customer(Shopper):
         asked = store.staleness.asks(self._front.incarnation, store.now, least)
         question = self._front.call(lambda s: s.lookups.product(name, Position(0, least), linearizable))
         question.addCallback(self._shown, asked, name, linearizable)
-        question.addErrback(self._not_shown, asked, name, linearizable)
+        question.addErrback(self._not_shown, asked, name)
         if again and self._random.random() < 0.6:
             self._world.clock.callLater(self._random.choice((0.0, 0.01, 0.1, 1.0)), self._look, name, False)
 
@@ -182,13 +181,11 @@ class Customer(Shopper):
         else:
             world.check(checker.product, asked, dated.value, dated.asof.index, dated.age)
 
-    def _not_shown(self, failure: Failure, asked: Asked, name: str, linearizable: bool) -> None:
-        failure.trap(RefusedError, Unavailable, CatalogIsBehind, OutcomeUnknown)
-        if failure.check(RefusedError):
-            assert failure.value.refusal is Refusal.UNKNOWN_PRODUCT
+    def _not_shown(self, failure: Failure, asked: Asked, name: str) -> None:
+        failure.trap(UnknownProduct, Unavailable, CatalogIsBehind, OutcomeUnknown)
+        if failure.check(UnknownProduct):
             self._world.tally["not found"] += 1
-            unmarked = not self._front.feed.degraded and not linearizable
-            self._world.check(self._store.staleness.no_product, asked, name, unmarked)
+            self._world.check(self._store.staleness.no_product, asked, name, failure.value.age == 0)
         else:
             self._world.tally["lookups that failed"] += 1
 
