@@ -28,11 +28,11 @@ CUSTOMERS = 2
 
 def slack_of(plan: Plan) -> float:
     """For how many seconds, at most, news may be under way to a reader in this run, beyond the 3 s that are promised."""
-    worst = dict.fromkeys(("delay", "clog", "reorder", "duplicate", "pause", "feed", "late answers", "duel"), 0.0)
+    worst = dict.fromkeys(("delay", "clog", "reorder", "duplicate", "pause", "feed", "late answers", "echo"), 0.0)
     for fault in plan.faults:
         seconds = {
             "delay": 2 * fault.by, "clog": fault.seconds, "reorder": fault.by, "duplicate": fault.by, "pause": fault.seconds,
-            "front end pauses": fault.seconds, "feed unread": min(3.0, fault.seconds), "duel": fault.by,
+            "front end pauses": fault.seconds, "feed unread": min(3.0, fault.seconds), "echo": fault.by,
         }.get(fault.kind, 0.0)  # fmt: skip
         kind = {"front end pauses": "feed", "feed unread": "feed"}.get(fault.kind, fault.kind)
         if kind in worst:

@@ -133,9 +133,8 @@ def _repeats(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
         )
     for at in _times(random, 0.3 * rate, plan):
         voter = f"order-{random.randint(1, plan.shape.voters)}"
-        yield Fault(
-            "delay", "", at, voter, (_front(random, plan),), "", random.uniform(0.5, 2.0), 0.0, random.uniform(0.1, 0.5)
-        )
+        front, seconds, by = _front(random, plan), random.uniform(0.5, 2.0), random.uniform(0.1, 0.5)
+        yield Fault("delay", "of any kind", at, voter, (front,), "", seconds, 0.0, by)
 
 
 _THEMES: dict[str, Callable[[Random, Plan, float], Iterator[Fault]]] = {
