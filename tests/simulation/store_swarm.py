@@ -23,7 +23,7 @@ def store_faults(plan: Plan) -> Iterator[Fault]:
         random = plan.stream(f"faults/store/{name}")
         if name == theme:
             yield from make(random, plan, random.uniform(0.3, 1.0))
-        elif theme == MIXED and random.random() < 0.3:
+        elif (theme == MIXED or name == "front ends") and random.random() < 0.3:
             yield from make(random, plan, random.uniform(0.03, 0.2))
 
 

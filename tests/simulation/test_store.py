@@ -76,6 +76,14 @@ def test_every_fault_point_of_the_store_is_hit(season: Season) -> None:
     assert not never, f"never in {SUITES * SEEDS} runs: {', '.join(never)}"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(10_000, 10_500, 100))
+@pytest.mark.parametrize("election", ["raft", "appointed"])
+def test_many_more(first: int, election: str) -> None:
+    for seed in range(first, first + 100):
+        play(draw(seed, election, whole=True))
+
+
 @pytest.mark.parametrize("election", ["raft", "appointed"])
 def test_a_store_in_which_nothing_goes_wrong(election: str) -> None:
     world = play(Plan(1, election, True, 8.0))
