@@ -60,7 +60,7 @@ LANES = {
         Lane("whole", partial(draw, whole=True), play, partial(points_of, whole=True)),
     )
 }
-"""`orders`: replicas, ledger and clients of the leader; `whole`: catalogs, feeds and front ends with their caches as well."""
+"""`orders`: replicas, ledger and clients of the leader; `whole`: catalogs, feeds and front ends with caches as well."""
 
 
 def lane_of(plan: Plan) -> Lane:
