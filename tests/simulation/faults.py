@@ -111,7 +111,8 @@ def half_open(world: World, wrong: Fault) -> End:
 # Partitions
 
 
-@fault("cut", "one", "in", "out", "pair", "halves", "ring", "clients", "register")
+@fault("cut", "register", election="appointed")
+@fault("cut", "one", "in", "out", "pair", "halves", "ring", "clients")
 def cut(world: World, wrong: Fault) -> End | bool:
     """`who` from all replicas (both ways, or only what comes in or goes out), from one other, or with `whom` from all the
     rest; everyone from all but two neighbours; `who` from its clients; `who` from the one that appoints."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from tests.simulation.mischief import LEADER
+from tests.simulation.mischief import LEADER, points_of
 from tests.simulation.plan import ANYONE, Fault, Plan
 from toystore.consensus.settings import Limits
 
@@ -237,6 +237,25 @@ def _heir(random: Random, plan: Plan) -> Iterator[Fault]:
         yield Fault("crash", "loses", at + away + 0.05, ANYONE, (), "a change is asked for", down, by=by)
 
 
+def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Everything that can go wrong, one after the other, and a crash at every moment."""
+    if plan.election == "raft":
+        yield Fault("lie", "", 1.0, random.choice(_voters(plan)), seconds=0.1)
+    points = [point for point in points_of(plan.election, plan.whole) if point != "lie"]
+    random.shuffle(points)
+    step = (plan.seconds - 4.0) / len(points)
+    for place, point in enumerate(points):
+        at, seconds = 3.5 + place * step, random.uniform(0.5, 0.9) * step
+        one, other = random.sample(_voters(plan), 2)
+        if point.startswith("when "):
+            yield Fault("crash", "loses", at, ANYONE, (), point.removeprefix("when "), seconds)
+        else:
+            kind, _, way = point.partition(": ")
+            who = random.choice((one, LEADER))
+            by = 3600.0 if kind == "wall clock jumps" else 0.05
+            yield Fault(kind, way, at, who, (other,), "", seconds, random.uniform(0.3, 1.0), by)
+
+
 REGISTER_NODE = "front-1"
 """The node that appoints, as links name it."""
 
@@ -244,6 +263,7 @@ _FEW = {"limits": Limits(append_entries=1, window=1), "keep_entries": 64}
 _SMALL = {"keep_entries": 4, "snapshot_chunk": 700}
 
 THEMES: tuple[Theme, ...] = (
+    Theme("one of each", _one_of_each, "", QUICK),
     Theme("figure 8", _figure_8, "raft", {**QUICK, **_FEW, "rate": 8.0}),
     Theme("duel", _duel, "raft", QUICK),
     Theme("stale tail", _stale_tail, "", {**QUICK, "rate": 8.0}),
