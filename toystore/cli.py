@@ -13,6 +13,7 @@ from toystore.commands.node import node_command
 from toystore.commands.shop import shop_command
 from toystore.commands.status import status_command
 from toystore.commands.sweep import sweep_command
+from toystore.commands.torture import torture_command
 from toystore.commands.up import up_command
 from toystore.commands.verify import verify_command
 
@@ -35,6 +36,7 @@ for _command in (
     appoint_command,
     shop_command,
     sweep_command,
+    torture_command,
     verify_command,
     export_command,
 ):
