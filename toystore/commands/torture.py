@@ -106,7 +106,8 @@ def torture_command(seed: int | None, orders: str, out: Path | None, list_: bool
     if list_:
         list_kinds(wishes)
         return
-    run(lambda reactor: torture(reactor, wishes, _directory(out, drawn)))
+    directory = _directory(out, drawn)
+    run(lambda reactor: torture(reactor, wishes, directory))
 
 
 def _frozen(value: Any) -> Any:

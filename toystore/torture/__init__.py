@@ -8,7 +8,7 @@
 | `switch` | the network: a process that forwards the packets of all members as the weather is |
 | `layout` | the members of a run with their namespaces and addresses, and the config of their cluster (pure) |
 | `ground` | namespaces and file systems, made and removed |
-| `shims` | libraries preloaded into the nodes: slow syncs, jumps of the clock |
+| `shims` | a library preloaded into the nodes: slow syncs, jumps of the clock |
 | `nodes` | the processes of the nodes |
 | `stage` | what a fault acts on, and what it must not share with another |
 | `blows`, `network`, `disks` | the faults themselves: of processes, of the network, of disks and clocks |

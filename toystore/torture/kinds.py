@@ -11,6 +11,9 @@ from attrs import frozen
 Draw = Mapping[str, Any]
 """What is special about one fault: which shape, how strong."""
 
+COMPILER = "a C compiler"
+"""What a fault needs that a library of ours does inside the node (`shim.c`)."""
+
 ANY, ORDER, LEADER = "any", "order", "leader"
 """Whom a fault is aimed at: any node; an order replica; the one that leads when it begins."""
 
@@ -52,7 +55,7 @@ def a_jump(rng: random.Random) -> Draw:
 @frozen
 class Kind:
     """`what` is for people; it lasts `shortest` to `longest` seconds; `weight`: how many there are in a deck from which
-    kinds are drawn; `needs` names what the machine must have (a key of `shims.needs`), "" for nothing."""
+    kinds are drawn; `needs` names what the machine must have (one of `Shims.available`), "" for nothing."""
 
     name: str
     what: str
@@ -79,8 +82,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("split", "partition: two halves, one alone, or a ring in which each reaches two", 0.5, 12.0, 3, ANY, a_split),
     Kind("bad-link", "packets are lost, delayed, overtaken and duplicated", 1.0, 12.0, 3, ANY, a_bad_link),
     Kind("full-disk", "the file system of an order replica has no byte left", 1.0, 10.0, 2, ORDER),
-    Kind("slow-disk", "each sync of an order replica takes up to 3 s", 1.0, 10.0, 2, ORDER, a_slow_disk, "gcc"),
-    Kind("clock", "the wall clock of a node jumps by up to an hour, and back", 0.5, 15.0, 2, ANY, a_jump, "libfaketime"),
+    Kind("slow-disk", "each sync of an order replica takes up to 3 s", 1.0, 10.0, 2, ORDER, a_slow_disk, COMPILER),
+    Kind("clock", "the wall clock of a node jumps by up to an hour, and back", 0.5, 15.0, 2, ANY, a_jump, COMPILER),
     Kind("wipe", "an order replica loses its disk, where the others hold all that it had", 0.1, 3.0, 1, ORDER),
 )
 

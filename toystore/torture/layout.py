@@ -143,11 +143,9 @@ def route_command(layout: Layout, verb: str, kind: str, member: str, other: str)
 
 
 def inside_command(layout: Layout, member: str, settings: Mapping[str, str]) -> tuple[str, ...]:
-    """What to run a node under: in its namespace, with these variables set, and with shared memory of its own, in which
-    libfaketime would leave two files behind for every process that is killed."""
+    """What to run a node under: in its namespace, with these variables set."""
     variables = [f"{name}={text}" for name, text in settings.items()]
-    own_memory = 'mount -t tmpfs -o mode=1777 tmpfs /dev/shm && exec "$@"'
-    return ("ip", "netns", "exec", layout.namespace(member), "sh", "-c", own_memory, "sh", "env", *variables)
+    return ("ip", "netns", "exec", layout.namespace(member), "env", *variables)
 
 
 def disk_commands(image: str, place: str, mebibytes: int) -> Commands:

@@ -12,8 +12,8 @@ from attrs import asdict, field, frozen
 
 @frozen
 class Wishes:
-    """What a run was asked for. `only` and `without` name kinds of faults; `rate` is operations a second, `patience` a factor
-    on the times after which nodes give one another up."""
+    """What a run was asked for. `only` and `without` name kinds of faults; `rate` is operations a second, `patience` a
+    factor on the times after which nodes give one another up."""
 
     minutes: float = 5.0
     election: str = "raft"

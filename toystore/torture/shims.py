@@ -1,97 +1,73 @@
-"""Libraries that are preloaded into the nodes: one of ours that slows syncs down, and libfaketime, which moves the clock.
+"""A library of ours that is preloaded into the nodes (`shim.c`): it slows syncs down, and moves the wall clock.
 
-Both read what to do from a file, so that a running node can be changed: `slow_sync.c` milliseconds, libfaketime an offset
-in seconds. The monotonic clock stays as it is: the one is what an operator or a time server does to a machine, the other
-would be a broken kernel.
+What it does stands in a small file for each node, which a running node follows. The monotonic clock stays as it is: the
+wall clock is what an operator or a time server moves, the other would be a broken kernel.
+
+This was to be libfaketime. Its release 0.9.10 makes every `time.sleep` of Python 3.11 fail (EINVAL, where the monotonic clock
+is not faked), leaves two files in /dev/shm for each process that is killed, and follows its file up to a second late.
 """
 
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
 from attrs import frozen
 
-SOURCE = Path(__file__).with_name("slow_sync.c")
+from toystore.torture.kinds import COMPILER
+
+SOURCE = Path(__file__).with_name("shim.c")
 COMPILERS = ("gcc", "cc")
-FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib*/faketime/libfaketimeMT.so.1")
-"""Where distributions keep it, the build for programs with threads."""
+ORDERS = struct.Struct("=qq")
 
 
 @frozen
 class Shims:
-    """The libraries of a run; None where the machine has not what it takes."""
+    """`library` is None where the machine can not compile it; `directory` has the file of each node."""
 
-    slow_sync: Path | None
-    faketime: Path | None
+    library: Path | None
     directory: Path
-    """Where the files are that say what to do."""
 
     @property
     def available(self) -> set[str]:
         """What kinds of faults may need (`Kind.needs`)."""
-        return {name for name, shim in (("gcc", self.slow_sync), ("libfaketime", self.faketime)) if shim is not None}
+        return set() if self.library is None else {COMPILER}
 
     def settings(self, node: str) -> dict[str, str]:
-        """The variables under which a node runs. The clock is looked up at most once a second."""
-        shims = [str(shim) for shim in (self.slow_sync, self.faketime) if shim is not None]
-        if not shims:
+        """The variables under which a node runs."""
+        if self.library is None:
             return {}
-        found = {"LD_PRELOAD": ":".join(shims), "SLOW_SYNC_FILE": str(self._sync_file(node))}
-        if self.faketime is not None:
-            found |= {
-                "FAKETIME_TIMESTAMP_FILE": str(self._clock_file(node)),
-                "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_DONT_RESET": "1",
-                "NO_FAKE_STAT": "1",
-            }
-        return found
+        return {"LD_PRELOAD": str(self.library), "TOYSTORE_SHIM": str(self._file(node))}
 
     def calm(self, node: str) -> None:
-        """Nothing is slow, and the clock is right."""
-        self.slow_down(node, 0)
-        self.move_clock(node, 0)
+        """No sync is slow, and the clock is right."""
+        self._file(node).write_bytes(ORDERS.pack(0, 0))
 
     def slow_down(self, node: str, milliseconds: int) -> None:
-        _write(self._sync_file(node), f"{milliseconds}\n")
+        self._write(node, 0, milliseconds)
 
     def move_clock(self, node: str, seconds: int) -> None:
-        _write(self._clock_file(node), f"{seconds:+d}\n")
+        self._write(node, 1, seconds)
 
-    def _sync_file(self, node: str) -> Path:
-        return self.directory / f"{node}.sync"
+    def _write(self, node: str, which: int, number: int) -> None:
+        """In place: the running node has the file mapped."""
+        with self._file(node).open("r+b", buffering=0) as file:
+            file.seek(8 * which)
+            file.write(struct.pack("=q", number))
 
-    def _clock_file(self, node: str) -> Path:
-        return self.directory / f"{node}.clock"
-
-
-def _write(file: Path, text: str) -> None:
-    """In one step: nobody reads half of it."""
-    new = file.with_suffix(".new")
-    new.write_text(text)
-    new.replace(file)
+    def _file(self, node: str) -> Path:
+        return self.directory / node
 
 
 def find_shims(directory: Path) -> Shims:
-    """Compile what is ours into `directory`, and look for libfaketime. Raises CalledProcessError: it does not compile."""
+    """Compile the library into `directory`. Raises CalledProcessError: it does not compile."""
     directory.mkdir(parents=True, exist_ok=True)
-    return Shims(_build(directory), _find_faketime(), directory)
-
-
-def _build(directory: Path) -> Path | None:
     compiler = next(filter(shutil.which, COMPILERS), None)
     if compiler is None:
-        return None
-    shim = directory.resolve() / "slow_sync.so"
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(shim), str(SOURCE)], check=True
-    )
-    return shim
-
-
-def _find_faketime() -> Path | None:
-    root = Path("/")
-    return next((path for pattern in FAKETIME for path in sorted(root.glob(pattern.lstrip("/")))), None)
+        return Shims(None, directory)
+    library = directory.resolve() / "shim.so"
+    flags = ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([compiler, *flags, "-o", str(library), str(SOURCE), "-ldl"], check=True)
+    return Shims(library, directory)
