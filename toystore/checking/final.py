@@ -12,16 +12,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from toystore.checking.history import BadHistory
-from toystore.encoding import EncodingError, from_json
 from toystore.model import CatalogChange, Order, Product
-
-T = TypeVar("T")
 
 ORDERS, PRODUCTS, CHANGES, INITIAL = "orders.jsonl", "products.jsonl", "changes.jsonl", "initial.json"
 
@@ -34,14 +29,3 @@ class Final:
     products: Sequence[Product]
     changes: Sequence[CatalogChange] | None = None
     initial: Mapping[str, int] | None = None
-
-
-def read_rows(lines: Iterable[bytes], cls: type[T], what: str) -> list[T]:
-    """The rows of an export. Raises BadHistory, which names `what` and the line."""
-    rows: list[T] = []
-    for line in lines:
-        try:
-            rows.append(from_json(line, cls))
-        except EncodingError as error:
-            raise BadHistory(f"{what}, line {len(rows) + 1}: {error}") from error
-    return rows

@@ -34,37 +34,14 @@ The file may be cut off anywhere: a torn last line is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import msgspec
-from attrs import field, frozen
 
-NEMESIS = "nemesis"
-INVOKE, OK, FAIL, INFO = TYPES = ("invoke", "ok", "fail", "info")
+from toystore.checking.events import TYPES, BadHistory, Event, Value
 
-Value = Mapping[str, Any]
-
-
-class BadHistory(ValueError):
-    """The file is no history; says in which line, and why."""
-
-
-@frozen
-class Event:
-    """One line. `index` counts from 0, `time` is in nanoseconds of one clock that never goes back; `process` is a number,
-    or "nemesis". `error` is why, for a `fail` or an `info`."""
-
-    index: int
-    time: int
-    process: int | str
-    type: str
-    f: str
-    value: dict[str, Any] = field(factory=dict)
-    front: str = ""
-    generation: int = 0
-    error: str = ""
-
+__all__ = ["BadHistory", "Event", "HistoryWriter", "line_of", "read_events"]
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
@@ -121,17 +98,15 @@ class HistoryWriter:
 def read_events(file: BinaryIO) -> Iterator[Event]:
     """All events of a file, one by one. Raises BadHistory."""
     decode = _decoder.decode
-    expected = 0
-    for line in file:
+    for number, line in enumerate(file, 1):
         try:
             event = decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             if not line.endswith(b"\n"):
                 return
-            raise BadHistory(f"line {expected + 1}: {error}") from error
-        if event.index != expected:
-            raise BadHistory(f"line {expected + 1} has the index {event.index}; events are missing, or stand twice")
+            raise BadHistory(f"line {number}: {error}") from error
+        if event.index != number - 1:
+            raise BadHistory(f"line {number} has the index {event.index}; events are missing, or stand twice")
         if event.type not in TYPES:
-            raise BadHistory(f"line {expected + 1}: the type is {event.type!r}; it must be one of {', '.join(TYPES)}")
-        expected += 1
+            raise BadHistory(f"line {number}: the type is {event.type!r}; it must be one of {', '.join(TYPES)}")
         yield event
