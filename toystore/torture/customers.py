@@ -19,7 +19,8 @@ from twisted.internet.task import deferLater
 from twisted.web.client import readBody
 from twisted.web.http_headers import Headers
 
-from toystore.checking.history import FAIL, INFO, INVOKE, OK, HistoryWriter
+from toystore.checking.events import FAIL, INFO, INVOKE, OK
+from toystore.checking.history import HistoryWriter
 from toystore.encoding import EncodingError
 from toystore.together import together
 from toystore.web.agent import Body, make_agent
@@ -102,7 +103,7 @@ def judged(wish: Wish, reply: Reply) -> Told:
     """What an answer means. Pure. An answer that is not as the API has it is told as what nobody knows."""
     if reply.status == 503 or 400 <= reply.status < 500:
         code = _code(reply)
-        if wish.f == "order" and code == "404 unknown_order":
+        if wish.f == "order" and code == "unknown_order":
             return Told(OK, {"status": "unknown"})
         return Told(FAIL, error=code)
     if reply.status not in (200, 201):
@@ -117,9 +118,9 @@ def judged(wish: Wish, reply: Reply) -> Told:
 
 def _code(reply: Reply) -> str:
     try:
-        return f"{reply.status} {json.loads(reply.body)['code']}"
+        return str(json.loads(reply.body)["code"])
     except (ValueError, LookupError, TypeError):
-        return str(reply.status)
+        return f"status {reply.status}"
 
 
 def _position(reply: Reply) -> tuple[int, int]:

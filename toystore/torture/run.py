@@ -12,7 +12,8 @@ from typing import Any
 
 from attrs import asdict, define, frozen
 
-from toystore.checking.history import INFO, NEMESIS, HistoryWriter
+from toystore.checking.events import INFO, NEMESIS
+from toystore.checking.history import HistoryWriter
 from toystore.commands.asking import Asker, Unanswered
 from toystore.commands.loop import CommandFailed
 from toystore.commands.place import Place, find_place
@@ -29,7 +30,7 @@ from toystore.torture.planner import Shape, bursts
 from toystore.torture.report import Report, Wishes
 from toystore.torture.shims import Shims, find_shims
 from toystore.torture.stage import Sky, Stage
-from toystore.torture.verdict import Verdict, check_history, closing, keep_ledger
+from toystore.torture.verdict import HISTORY, LEDGER, Verdict, check_history, closing, keep_ledger
 from toystore.torture.watch import Observer
 
 START_SECONDS = 60.0
@@ -94,7 +95,7 @@ class Run:
         plan, place = self.plan, write_config(self.plan)
         began = self.reactor.seconds()
         async with AsyncExitStack() as stack:
-            history = HistoryWriter(stack.enter_context((plan.directory / "history.jsonl").open("wb")))
+            history = HistoryWriter(stack.enter_context((plan.directory / HISTORY).open("wb")))
             journal = Journal(
                 stack.enter_context((plan.directory / "faults.jsonl").open("w")),
                 lambda: float(self.reactor.seconds() - began),
@@ -167,7 +168,7 @@ class Run:
 
     async def _close(self, place: Place, asker: Asker, stage: Stage, stuck: Stuck | None) -> Verdict:
         verdict = await closing(self.reactor, place, asker)
-        ledger = self.plan.directory / "final"
+        ledger = self.plan.directory / LEDGER
         verdict.anomalies += await keep_ledger(asker, place, ledger)
         if stuck is not None:
             verdict.anomalies.insert(0, stuck.what)

@@ -3,8 +3,8 @@
 What it does stands in a small file for each node, which a running node follows. The monotonic clock stays as it is: the
 wall clock is what an operator or a time server moves, the other would be a broken kernel.
 
-This was to be libfaketime. Its release 0.9.10 makes every `time.sleep` of Python 3.11 fail (EINVAL, where the monotonic clock
-is not faked), leaves two files in /dev/shm for each process that is killed, and follows its file up to a second late.
+This was to be libfaketime. Its release 0.9.10 makes every `time.sleep` of Python 3.11 fail (EINVAL, where the monotonic
+clock is not faked), leaves two files in /dev/shm for each process that is killed, and follows its file up to a second late.
 """
 
 from __future__ import annotations

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.task import deferLater
 
+from toystore.checking.events import BadHistory
+from toystore.checking.files import judge
 from toystore.checking.final import CHANGES, INITIAL, ORDERS, PRODUCTS
 from toystore.commands.asking import Asker, Unanswered
 from toystore.commands.export import first_alive, pages, replicas_to_ask
@@ -17,6 +20,9 @@ from toystore.commands.place import Place
 from toystore.commands.status import ask_nodes
 from toystore.commands.verify import examine
 from toystore.torture.layout import PRODUCTS as STOCK
+
+HISTORY, LEDGER = "history.jsonl", "final"
+"""Where a run keeps what was asked and told, and what there was at the end."""
 
 REST_SECONDS = 30.0
 """How long all replicas may take to come to rest at one index, once nobody asks for anything."""
@@ -83,4 +89,17 @@ async def keep_ledger(asker: Asker, place: Place, directory: Path) -> list[str]:
 
 def check_history(directory: Path) -> Verdict:
     """Hold the recorded history against the ledger that was kept beside it."""
-    return Verdict()
+    began = time.monotonic()
+    try:
+        report = judge(directory / HISTORY, directory / LEDGER)
+    except (BadHistory, OSError) as error:
+        return Verdict([f"the history can not be judged: {error}"])
+    verdict = Verdict(seconds=time.monotonic() - began)
+    for check in report.checks:
+        if check.count:
+            told = [f"{check.promise}: {anomaly.text}" for anomaly in check.anomalies]
+            left = check.count - len(told)
+            verdict.anomalies += [*told, f"{check.promise}: {left} more"] if left else told
+        else:
+            verdict.findings.append(f"{check.promise} ({check.checked} checked)")
+    return verdict
