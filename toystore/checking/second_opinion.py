@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
-from toystore.checking.events import FAIL
+from toystore.checking.events import FAIL, OK
 from toystore.checking.final import Final
 from toystore.checking.findings import Check
 from toystore.checking.linearizability import Call, Undecided, stuck_at
@@ -108,8 +108,11 @@ class Stretch:
         """Where orders are placed and cancelled."""
         written = set()
         for operation, index in self.operations:
-            if isinstance(operation, Cancelling | Placing) and index >= 0 and not getattr(operation, "replayed", False):
-                written.add(index)
+            match operation:
+                case Placing(replayed=False) if index >= 0:
+                    written.add(index)
+                case Cancelling(number=number) if index >= 0 and index == self.final.orders[number].changed:
+                    written.add(index)  # who cancels it again, later, changes nothing
         return written
 
     def _action(self, operation: Operation, places: Mapping[str, int], after: int) -> Action:
@@ -180,7 +183,8 @@ def _standing(recording: Recording, orders: Sequence[Order]) -> Iterator[tuple[O
             yield placing, placing.index if placing.replayed else order.index
     for cancelling in recording.cancellings:
         if cancelling.outcome != FAIL and cancelling.number < len(orders) and _is_cancelled(orders[cancelling.number]):
-            yield cancelling, orders[cancelling.number].changed
+            changed = orders[cancelling.number].changed
+            yield cancelling, max(changed, cancelling.index) if cancelling.outcome == OK else changed
     for read in recording.order_reads:
         if read.status != "unknown":
             yield read, read.index
