@@ -152,8 +152,13 @@ class Wipe:
 
     async def begin(self, stage: Stage) -> str:
         orders = stage.layout.order_names
-        behind = out_of_sync(await stage.watch.look(), orders)
-        if behind:
+        behind: list[str] = []
+
+        async def all_count() -> bool:
+            behind[:] = out_of_sync(await stage.watch.look(), orders)
+            return not behind
+
+        if not await stage.until(all_count, BACK_SECONDS):
             raise Skipped(f"a disk may be lost only while all count; {', '.join(behind)} does not")
         self.node = stage.take(PROCESS, self.planned.targets)
         try:
