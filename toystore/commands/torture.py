@@ -82,7 +82,8 @@ def list_kinds(wishes: Wishes) -> None:
     type=click.FloatRange(1, 20),
     default=1.0,
     show_default=True,
-    help="Factor on the times after which nodes give one another up: more than 1 for a machine that is busy.",
+    help="Factor on the times after which nodes give one another up, and within which all must recover: more than 1 where "
+    "the machine is busy.",
 )
 @click.option("--only", metavar="KIND", multiple=True, help="Faults of this kind only. May be repeated.")
 @click.option("--without", metavar="KIND", multiple=True, help="No faults of this kind. May be repeated.")

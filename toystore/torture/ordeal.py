@@ -1,7 +1,8 @@
 """A run: bursts of faults while customers go on, each followed by a calm in which the store must recover.
 
 That it recovers is a check like any other: once all faults of a burst are gone, every client must be served by the leader
-within `SERVED_SECONDS`, and every replica must be in sync again within `WHOLE_SECONDS`. Where not, the run ends there.
+within `SERVED_SECONDS`, and every replica must be in sync again within `WHOLE_SECONDS` (times the patience that was asked
+for). Where not, the run ends there.
 """
 
 from __future__ import annotations
@@ -71,12 +72,14 @@ class Journal:
 
 @define
 class Ordeal:
-    """`seconds`: no burst begins later; `seen` is told of each fault that has begun, by the name of its kind."""
+    """`seconds`: no burst begins later; `patience`: a factor on the bounds above; `seen` is told
+    of each fault that has begun, by the name of its kind."""
 
     stage: Stage
     customers: Customers
     journal: Journal
     seconds: float
+    patience: float
     seen: Callable[[str, str], None]
     done: Counter[str] = field(factory=Counter)
     skipped: Counter[str] = field(factory=Counter)
@@ -119,21 +122,22 @@ class Ordeal:
         """All faults are over: wait until all is well again; what is wrong if it does not become so."""
         stage = self.stage
         began = stage.reactor.seconds()
+        served_seconds, whole_seconds = SERVED_SECONDS * self.patience, WHOLE_SECONDS * self.patience
 
         async def all_served() -> bool:
             return not self._unserved(began)
 
-        if not await stage.until(all_served, SERVED_SECONDS):
+        if not await stage.until(all_served, served_seconds):
             names = ", ".join(self._unserved(began))
-            return await self._stuck(f"not served within {SERVED_SECONDS:.0f} s after all faults were over: {names}")
+            return await self._stuck(f"not served within {served_seconds:.0f} s after all faults were over: {names}")
         replicas = [name for name in stage.layout.nodes if not name.startswith("front")]
 
         async def whole() -> bool:
             return not out_of_sync(await stage.watch.look(), replicas)
 
-        if not await stage.until(whole, began + WHOLE_SECONDS - stage.reactor.seconds()):
+        if not await stage.until(whole, began + whole_seconds - stage.reactor.seconds()):
             names = ", ".join(out_of_sync(await stage.watch.look(), replicas))
-            return await self._stuck(f"not in sync within {WHOLE_SECONDS:.0f} s after all faults were over: {names}")
+            return await self._stuck(f"not in sync within {whole_seconds:.0f} s after all faults were over: {names}")
         self.recoveries.append(stage.reactor.seconds() - began)
         self.journal.note("calm", f"all served and in sync again after {self.recoveries[-1]:.1f} s")
         return None

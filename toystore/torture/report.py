@@ -13,7 +13,7 @@ from attrs import asdict, field, frozen
 @frozen
 class Wishes:
     """What a run was asked for. `only` and `without` name kinds of faults; `rate` is operations a second, `patience` a
-    factor on the times after which nodes give one another up."""
+    factor on the times after which nodes give one another up, and on those within which the store must recover."""
 
     minutes: float = 5.0
     election: str = "raft"

@@ -107,7 +107,9 @@ class Run:
             journal.note("ready", "all nodes serve")
             customers = self._customers(history)
             customers.start()
-            ordeal = Ordeal(stage, customers, journal, plan.wishes.seconds, _nemesis(self.reactor, history))
+            ordeal = Ordeal(
+                stage, customers, journal, plan.wishes.seconds, plan.wishes.patience, _nemesis(self.reactor, history)
+            )
             stuck = await ordeal.run(bursts(plan.wishes.seed, shape_of(plan.layout, plan.kinds)))
             await customers.end()
             seconds = self.reactor.seconds() - began
@@ -149,12 +151,13 @@ class Run:
             await sky.close()
 
     async def _all_ready(self, place: Place, asker: Asker) -> None:
-        deadline = self.reactor.seconds() + START_SECONDS
+        patience = START_SECONDS * self.plan.wishes.patience
+        deadline = self.reactor.seconds() + patience
         for node in nodes_of(place.config):
             reason = ""
             while reason != "ready":
                 if self.reactor.seconds() > deadline:
-                    raise CommandFailed(3, f"{node.name} is not ready after {START_SECONDS:.0f} s: {reason}")
+                    raise CommandFailed(3, f"{node.name} is not ready after {patience:.0f} s: {reason}")
                 try:
                     status, answer = await asker.get(node.url, "/readyz", 1.0)
                     reason = "ready" if status == 200 else json.dumps(answer)
