@@ -76,6 +76,7 @@ def test_given_up_where_it_would_take_too_long() -> None:
 TWO = Store((5, 1))
 ORDER = Place(((0, -2), (1, -1)), 0, 10)
 PLACED = Store((3, 0), next=1, position=10)
+BACK_AGAIN = Store((5, 1), 1, 12, frozenset({0}))
 BACK = Cancel(0, ((0, 2), (1, 1)), 12)
 
 
@@ -89,9 +90,12 @@ BACK = Cancel(0, ((0, 2), (1, 1)), 12)
         (PLACED, Place(((0, -1),), 1, 10), None),
         (PLACED, Refuse(((0, -1), (1, -1))), PLACED),
         (PLACED, Refuse(((0, -3),)), None),
-        (PLACED, BACK, Store((5, 1), 1, 12, frozenset({0}))),
+        (PLACED, BACK, BACK_AGAIN),
         (TWO, BACK, None),
-        (Store((5, 1), 1, 12, frozenset({0})), BACK, Store((5, 1), 1, 12, frozenset({0}))),
+        (BACK_AGAIN, BACK, BACK_AGAIN),
+        (BACK_AGAIN, Cancel(0, (), 12, 12), BACK_AGAIN),
+        (BACK_AGAIN, Cancel(0, (), 12, 11), None),
+        (BACK_AGAIN, Cancel(0, (), 12, 12, first=True), None),
         (PLACED, Refuse(((0, -4),), 0), PLACED),
         (TWO, Refuse(((0, -9),), 0), None),
         (PLACED, Set(((1, 7),), 11, 10), Store((3, 7), 1, 11)),

@@ -67,6 +67,26 @@ def test_a_cancellation_is_seen_by_who_comes_later() -> None:
     assert "is as of index 11, and index 12" in told.faults(final(order(0, "a", 10, cancelled_at=12)))
 
 
+def test_one_of_whom_nobody_heard_stands_after_what_was_answered_before_it_was_sent() -> None:
+    told = Story().bought("b", 1, 11, (1, 2)).bought("c", 2, 12, (5, 6))
+    assert not told.unsure("a", (1.5, 3)).faults(LEDGER)
+    bad = Story().bought("b", 1, 11, (1, 2)).bought("c", 2, 12, (5, 6)).unsure("a", (2.5, 3))
+    assert "the buy with key 'a' (event 2" in bad.faults(LEDGER)
+    assert "to ever) stands at index 10, and index 11" in bad.faults(LEDGER)
+    again = bad.unsure("a", (1.7, 1.8))
+    assert not again.faults(LEDGER)
+
+
+def test_a_cancellation_that_was_carried_out_before_anyone_asked() -> None:
+    ledger = final(order(0, "a", 10, cancelled_at=12))
+    told = Story().bought("a", 0, 10, (1, 2)).cancelled(0, 15, (6, 7))
+    assert not told.faults(ledger)
+    seen = told.saw_order(0, 13, (3, 4), status="cancelled")
+    assert "the cancellation of order 0" in seen.faults(ledger)
+    assert "stands at index 12, and index 13" in seen.faults(ledger)
+    assert not seen.tell("cancel", (2.5, 5), {"number": 0}, "info").faults(ledger)
+
+
 def test_a_replay_is_answered_by_an_entry_of_its_own() -> None:
     told = two().bought("a", 0, 12, (7, 8), replayed=True)
     assert "stands at index 12, and index 12" in told.faults(LEDGER)

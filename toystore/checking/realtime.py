@@ -10,7 +10,8 @@ index of its answer; the index grows with the order number. What is left to chec
 If both hold, the order told *is* a linearization (soundness). If the second does not, no other order can help: numbers and
 indices are part of the answers, so that another order would contradict these (completeness). A refusal for lack of stock
 has no index; it may stand at any at which there was too little. It gets the first such place that time allows: a later one
-would only rule out more for those who come after. So one sweep over the operations by time is exact, in O(n log n).
+would only rule out more for those who come after. So one sweep over the operations by time is exact, in O(n log n). Of whom
+nobody heard again, the ledger says whether it was carried out and where; it can not have been before it was sent.
 
 A cached read need not be fresh; but what it shows was committed when it was answered, so that it is a bound for others.
 """
@@ -22,7 +23,7 @@ from operator import attrgetter
 
 from attrs import define, field
 
-from toystore.checking.events import FAIL, OK
+from toystore.checking.events import FAIL, INFO, OK
 from toystore.checking.findings import Check
 from toystore.checking.operations import NEVER, Cancelling, Operation, OrderRead, Placing, ProductRead, Recording
 from toystore.checking.timeline import Shelf
@@ -35,8 +36,10 @@ def check_real_time(
     recording: Recording, orders: Sequence[Order], shelves: Mapping[str, Shelf] | None, *, cached: bool = True
 ) -> list[Check]:
     """`cached`: whether cached reads bound the operations after them too."""
-    sweep = _Sweep(orders, {order.key: order for order in orders}, shelves)
-    operations = _of_interest(recording, cached)
+    by_key = {order.key: order for order in orders}
+    firsts = _firsts(recording, orders, by_key)
+    sweep = _Sweep(orders, by_key, shelves, firsts[1])
+    operations = _of_interest(recording, firsts, cached)
     by_end = sorted(range(len(operations)), key=[operation.ended for operation in operations].__getitem__)
     places = [0] * len(operations)
     ended = 0
@@ -50,13 +53,37 @@ def check_real_time(
     return [sweep.writes, sweep.reads, sweep.refusals]
 
 
-def _of_interest(recording: Recording, cached: bool) -> list[Operation]:
-    """All that ended and say something about the order of things, by the time at which they began."""
+Firsts = tuple[dict[str, Placing], dict[int, Cancelling]]
+
+
+def _firsts(recording: Recording, orders: Sequence[Order], by_key: Mapping[str, Order]) -> Firsts:
+    """Of each order, the first attempt that may have placed it (none but the one that was answered as new, if there is one),
+    by its key; of each that is cancelled, the first that may have cancelled it, by its number."""
+    placed: dict[str, Placing] = {}
+    for placing in recording.placings:
+        if placing.key in by_key and not placing.replayed and placing.outcome != FAIL:
+            known = placed.get(placing.key)
+            if known is None or (known.outcome == INFO and placing.outcome == OK):
+                placed[placing.key] = placing
+    cancelled: dict[int, Cancelling] = {}
+    for cancelling in recording.cancellings:
+        number = cancelling.number
+        if cancelling.outcome != FAIL and number < len(orders) and orders[number].status is OrderStatus.CANCELLED:
+            first = cancelled.setdefault(number, cancelling)
+            if cancelling.index == orders[number].changed != first.index:
+                cancelled[number] = cancelling  # answered by the very entry that did it
+    return placed, cancelled
+
+
+def _of_interest(recording: Recording, firsts: Firsts, cached: bool) -> list[Operation]:
+    """All that say something about the order of things, by the time at which they began. Of most of those whose end nobody
+    knows, nothing is known."""
     operations: list[Operation] = [
         operation
         for operation in (*recording.placings, *recording.cancellings)
         if operation.outcome == OK or (operation.outcome == FAIL and operation.error in (NO_STOCK, UNKNOWN_ORDER))
     ]
+    operations += [first for first in (*firsts[0].values(), *firsts[1].values()) if first.outcome == INFO]
     operations += recording.order_reads
     operations += recording.stock_reads
     if cached:
@@ -67,11 +94,13 @@ def _of_interest(recording: Recording, cached: bool) -> list[Operation]:
 
 @define
 class _Sweep:
-    """`floor` is the highest place of all operations that have ended, `who` had it."""
+    """`floor` is the highest place of all operations that have ended, `who` had it. Who first tried to cancel an order that
+    is cancelled did so, as far as anyone can tell."""
 
     orders: Sequence[Order]
     by_key: Mapping[str, Order]
     shelves: Mapping[str, Shelf] | None
+    first_to_cancel: Mapping[int, Cancelling]
     floor: int = -1
     who: Operation | None = None
     writes: Check = field(factory=lambda: Check("an order comes after all that was answered before it was sent"))
@@ -83,10 +112,11 @@ class _Sweep:
         match operation:
             case ProductRead(linearizable=False):
                 return operation.index
-            case Placing(outcome="ok"):
+            case Placing(outcome="ok" | "info"):
                 return self._written(operation, self._index_of(operation))
-            case Cancelling(outcome="ok"):
-                return self._written(operation, operation.index)
+            case Cancelling(outcome="ok" | "info", number=number):
+                first = self.first_to_cancel.get(number) is operation
+                return self._written(operation, self.orders[number].changed if first else operation.index)
             case OrderRead(status="unknown"):
                 return self._not_there(operation, operation.number)
             case OrderRead() | ProductRead():

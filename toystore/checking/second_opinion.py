@@ -74,7 +74,7 @@ class Stretch:
                 changes.setdefault(change.index, []).append((places[change.name], int(change.value)))
         writes = sorted([*changes, *self._written()])
         calls = [
-            Call(operation.invoked, operation.ended, self._action(operation, places, _last(writes, index)), str(operation))
+            Call(operation.invoked, operation.ended, self._action(operation, places, writes, index), str(operation))
             for operation, index in self.operations
         ]
         return calls + [
@@ -115,7 +115,8 @@ class Stretch:
                     written.add(index)  # who cancels it again, later, changes nothing
         return written
 
-    def _action(self, operation: Operation, places: Mapping[str, int], after: int) -> Action:
+    def _action(self, operation: Operation, places: Mapping[str, int], writes: Sequence[int], index: int) -> Action:
+        after = _last(writes, index)
         match operation:
             case Placing(outcome="fail", side=side, lines=lines):
                 return Refuse(_units(side, lines, places))
@@ -129,7 +130,11 @@ class Stretch:
                 order = self.final.orders[number]
                 back = Side.SELL if order.side is Side.BUY else Side.BUY
                 units = _units(back.value, [(line.name, line.quantity) for line in order.lines], places)
-                return Refuse(units, number) if outcome == FAIL else Cancel(number, units, after)
+                if outcome == FAIL:
+                    return Refuse(units, number)
+                known = outcome == OK and operation.index <= self.last
+                answered = _last(writes, operation.index) if known else None
+                return Cancel(number, units, after, answered, first=known and operation.index == order.changed)
             case OrderRead(status="unknown", number=number):
                 return SeeOrder(number, None)
             case OrderRead(number=number, status=status):
@@ -167,7 +172,7 @@ def _share_out(recording: Recording, orders: Sequence[Order], found: Sequence[St
     whole = len(found) == 1 and found[0].last == NEVER
     for stretch in found:
         ends = [operation.ended for operation, _ in stretch.operations]
-        opens = 0 if whole else min(ends, default=NEVER)
+        opens = -1 if whole else min(ends, default=NEVER)
         closes = NEVER if whole else max([operation.invoked for operation, _ in stretch.operations], default=0)
         first = bisect_right(refused, opens, key=lambda operation: operation.invoked)
         after = bisect_left(refused, closes, key=lambda operation: operation.invoked)

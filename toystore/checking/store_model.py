@@ -32,11 +32,14 @@ class Place:
 
 @frozen
 class Cancel:
-    """`units` are what it brings back. Who comes second changes nothing."""
+    """`units` are what it brings back. Who comes second changes nothing, and is answered after the write at `after`;
+    `first`: it is known that nobody came before."""
 
     number: int
     units: Units
     index: int | None = None
+    after: int | None = None
+    first: bool = False
 
 
 @frozen
@@ -90,9 +93,11 @@ def step(store: Store, action: Action) -> Store | None:
             fits = number in (None, store.next) and (index is None or store.position < index)
             stocks = _moved(store.stocks, units) if fits else None
             return None if stocks is None else evolve(_after(store, stocks, index), next=store.next + 1)
-        case Cancel(number, units, index):
-            if number >= store.next or number in store.cancelled:
-                return store if number < store.next else None
+        case Cancel(number, units, index, after, first):
+            if number in store.cancelled:
+                return store if not first and after in (None, store.position) else None
+            if number >= store.next:
+                return None
             stocks = _moved(store.stocks, units) if index is None or store.position < index else None
             if stocks is None:
                 return None
