@@ -172,8 +172,10 @@ def _share_out(recording: Recording, orders: Sequence[Order], found: Sequence[St
     whole = len(found) == 1 and found[0].last == NEVER
     for stretch in found:
         ends = [operation.ended for operation, _ in stretch.operations]
+        # Of whom nobody heard again, it may have been another attempt that stands here.
+        sure = [operation.invoked for operation, _ in stretch.operations if operation.outcome == OK]
         opens = -1 if whole else min(ends, default=NEVER)
-        closes = NEVER if whole else max([operation.invoked for operation, _ in stretch.operations], default=0)
+        closes = NEVER if whole else max(sure, default=0)
         first = bisect_right(refused, opens, key=lambda operation: operation.invoked)
         after = bisect_left(refused, closes, key=lambda operation: operation.invoked)
         stretch.operations += [(operation, -1) for operation in refused[first:after] if operation.ended < closes]
@@ -186,15 +188,36 @@ def _standing(recording: Recording, orders: Sequence[Order]) -> Iterator[tuple[O
         order = by_key.get(placing.key)
         if order is not None and placing.outcome != FAIL:
             yield placing, placing.index if placing.replayed else order.index
-    for cancelling in recording.cancellings:
-        if cancelling.outcome != FAIL and cancelling.number < len(orders) and _is_cancelled(orders[cancelling.number]):
-            changed = orders[cancelling.number].changed
-            yield cancelling, max(changed, cancelling.index) if cancelling.outcome == OK else changed
+    cancelled = [
+        op
+        for op in recording.cancellings
+        if op.outcome != FAIL and op.number < len(orders) and _is_cancelled(orders[op.number])
+    ]
+    doers = _who_cancelled(cancelled)
+    for cancelling in cancelled:
+        if cancelling in doers[cancelling.number]:
+            yield cancelling, orders[cancelling.number].changed
+        elif cancelling.outcome == OK:
+            yield cancelling, cancelling.index
     for read in recording.order_reads:
         if read.status != "unknown":
             yield read, read.index
     for shown in recording.stock_reads:
         yield shown, shown.index
+
+
+def _who_cancelled(cancellings: Iterable[Cancelling]) -> dict[int, list[Cancelling]]:
+    """Of each order, by its number, who may have cancelled it: the first that was told so, whose answer may be of a later
+    index where the front end had to ask twice; but if others before it never heard, these, and it was told of their deed."""
+    by_number: dict[int, list[Cancelling]] = {}
+    for cancelling in cancellings:
+        by_number.setdefault(cancelling.number, []).append(cancelling)
+    doers = {}
+    for number, attempts in by_number.items():
+        told = min((op for op in attempts if op.outcome == OK), key=lambda op: op.index, default=None)
+        unheard = [op for op in attempts if op.outcome != OK and (told is None or op.invoked < told.invoked)]
+        doers[number] = unheard if unheard or told is None else [told]
+    return doers
 
 
 def _refused(recording: Recording, orders: Sequence[Order]) -> list[Operation]:
