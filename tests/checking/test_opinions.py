@@ -23,7 +23,7 @@ from toystore.checking.operations import NEVER, Operation, Recording, recording
 from toystore.checking.orders import check_orders
 from toystore.checking.realtime import check_real_time
 from toystore.checking.report import check
-from toystore.checking.second_opinion import Stretch, stretches
+from toystore.checking.second_opinion import Stretch, check_windows, stretches
 from toystore.checking.stock import check_shown
 from toystore.checking.store_model import Action, Cancel, Place, SeeOrder, SeeReplay, SeeStock, step
 from toystore.checking.timeline import shelves
@@ -181,6 +181,13 @@ def test_an_invented_history_is_right(seed: int) -> None:
     assert report.good, report.text()
 
 
+def test_any_stretch_of_a_right_history_is_right(seed: int) -> None:
+    run = Run(seed)
+    for length in (2, 5, 9):
+        found = check_windows(run.recording, run.final, shelves(run.final), 20, length)
+        assert not found.count, f"seed {seed}, in stretches of {length}: {found.anomalies[0]}"
+
+
 def test_both_kinds_of_history_are_among_them() -> None:
     broken = [agree(seed) for seed in range(300)]
     reasons = Counter(reason for reasons in broken for reason in reasons)
@@ -192,3 +199,9 @@ def test_both_kinds_of_history_are_among_them() -> None:
 def test_the_witness_and_the_search_agree_often() -> None:
     for seed in range(5_000):
         agree(seed)
+
+
+@pytest.mark.long
+def test_any_stretch_of_a_right_history_is_right_often() -> None:
+    for seed in range(1_000):
+        test_any_stretch_of_a_right_history_is_right(seed)

@@ -37,7 +37,7 @@ def check_real_time(
 ) -> list[Check]:
     """`cached`: whether cached reads bound the operations after them too."""
     by_key = {order.key: order for order in orders}
-    firsts = _firsts(recording, orders, by_key)
+    firsts = first_attempts(recording, orders, by_key)
     sweep = _Sweep(orders, by_key, shelves, firsts[1])
     operations = _of_interest(recording, firsts, cached)
     by_end = sorted(range(len(operations)), key=[operation.ended for operation in operations].__getitem__)
@@ -56,7 +56,7 @@ def check_real_time(
 Firsts = tuple[dict[str, Placing], dict[int, Cancelling]]
 
 
-def _firsts(recording: Recording, orders: Sequence[Order], by_key: Mapping[str, Order]) -> Firsts:
+def first_attempts(recording: Recording, orders: Sequence[Order], by_key: Mapping[str, Order]) -> Firsts:
     """Of each order, the first attempt that may have placed it (none but the one that was answered as new, if there is one),
     by its key; of each that is cancelled, the first that may have cancelled it, by its number."""
     placed: dict[str, Placing] = {}

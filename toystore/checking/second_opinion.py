@@ -16,7 +16,7 @@ from toystore.checking.final import Final
 from toystore.checking.findings import Check
 from toystore.checking.linearizability import Call, Undecided, stuck_at
 from toystore.checking.operations import NEVER, Cancelling, Operation, OrderRead, Placing, ProductRead, Recording
-from toystore.checking.realtime import NO_STOCK, UNKNOWN_ORDER
+from toystore.checking.realtime import NO_STOCK, UNKNOWN_ORDER, first_attempts
 from toystore.checking.store_model import (
     Action,
     Cancel,
@@ -37,11 +37,13 @@ STRETCH = 100
 """Orders in one stretch; a history with at most twice as many is judged whole."""
 
 
-def check_windows(recording: Recording, final: Final, shelves: Mapping[str, Shelf] | None, windows: int) -> Check:
+def check_windows(
+    recording: Recording, final: Final, shelves: Mapping[str, Shelf] | None, windows: int, length: int = STRETCH
+) -> Check:
     check = Check("stretches of the history are linearizable, as a search finds too")
     if not shelves:
         return check
-    for stretch in stretches(recording, final, shelves, windows):
+    for stretch in stretches(recording, final, shelves, windows, length):
         calls = stretch.calls()
         try:
             stuck = stuck_at(calls, stretch.store(), step)
@@ -112,7 +114,7 @@ class Stretch:
                 case Placing(replayed=False) if index >= 0:
                     written.add(index)
                 case Cancelling(number=number) if index >= 0 and index == self.final.orders[number].changed:
-                    written.add(index)  # who cancels it again, later, changes nothing
+                    written.add(index)  # who cancels it again changes nothing
         return written
 
     def _action(self, operation: Operation, places: Mapping[str, int], writes: Sequence[int], index: int) -> Action:
@@ -188,36 +190,18 @@ def _standing(recording: Recording, orders: Sequence[Order]) -> Iterator[tuple[O
         order = by_key.get(placing.key)
         if order is not None and placing.outcome != FAIL:
             yield placing, placing.index if placing.replayed else order.index
-    cancelled = [
-        op
-        for op in recording.cancellings
-        if op.outcome != FAIL and op.number < len(orders) and _is_cancelled(orders[op.number])
-    ]
-    doers = _who_cancelled(cancelled)
-    for cancelling in cancelled:
-        if cancelling in doers[cancelling.number]:
+    first_to_cancel = first_attempts(recording, orders, by_key)[1]
+    for cancelling in recording.cancellings:
+        first = first_to_cancel.get(cancelling.number)
+        if first is cancelling:
             yield cancelling, orders[cancelling.number].changed
-        elif cancelling.outcome == OK:
-            yield cancelling, cancelling.index
+        elif first is not None and cancelling.outcome == OK:
+            yield cancelling, cancelling.index  # was cancelled already
     for read in recording.order_reads:
         if read.status != "unknown":
             yield read, read.index
     for shown in recording.stock_reads:
         yield shown, shown.index
-
-
-def _who_cancelled(cancellings: Iterable[Cancelling]) -> dict[int, list[Cancelling]]:
-    """Of each order, by its number, who may have cancelled it: the first that was told so, whose answer may be of a later
-    index where the front end had to ask twice; but if others before it never heard, these, and it was told of their deed."""
-    by_number: dict[int, list[Cancelling]] = {}
-    for cancelling in cancellings:
-        by_number.setdefault(cancelling.number, []).append(cancelling)
-    doers = {}
-    for number, attempts in by_number.items():
-        told = min((op for op in attempts if op.outcome == OK), key=lambda op: op.index, default=None)
-        unheard = [op for op in attempts if op.outcome != OK and (told is None or op.invoked < told.invoked)]
-        doers[number] = unheard if unheard or told is None else [told]
-    return doers
 
 
 def _refused(recording: Recording, orders: Sequence[Order]) -> list[Operation]:
