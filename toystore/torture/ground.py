@@ -1,8 +1,9 @@
 """The ground of a run: a network namespace for each member, TUN devices between them and the switch, and a small file system
 for each order replica. All of it is removed at the end, and what a dead run has left is removed at the start of the next.
 
-The namespaces have no way out and nothing is changed in the host's: no bridge, no address, no route. Needs root, and is
-for Linux only.
+The namespaces have no way out and nothing is changed in the host's: no bridge, no address, no route. The file systems are
+mounted where only this process and its children see them, so that they go with the last of these, however that ends. Needs
+root, and is for Linux only.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import define, field
@@ -23,7 +24,7 @@ from toystore.torture import layout as lay
 from toystore.torture.layout import DEVICE, SHOP, Layout
 from toystore.torture.switch import MTU
 
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 NAMESPACES = Path("/run/netns")
@@ -62,6 +63,7 @@ class Ground:
         try:
             for member in self.layout.members:
                 self._add_member(member)
+            _keep_mounts_to_ourselves()
             for order in self.layout.order_names:
                 self._add_disk(order)
         except BaseException:
@@ -153,21 +155,25 @@ def _set_namespace(fd: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
+def _keep_mounts_to_ourselves() -> None:
+    """What is mounted from now on is seen by this thread and those it starts; unshare(2), also from 3.12 on. Otherwise each
+    process that anybody starts in a network namespace meanwhile would keep a copy of our mounts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    run(("mount", "--make-rslave", "/"))
+
+
 # What a dead run has left -------------------------------------------------------------------------------------------
 
 
 def clear_leftovers() -> list[str]:
-    """Remove namespaces and file systems of runs whose process has ended; what was removed."""
+    """Remove the namespaces of runs whose process has ended; what was removed."""
     removed = []
     for name in sorted(path.name for path in NAMESPACES.glob(f"{lay.PREFIX}-*")):
         if _is_dead(lay.owner(name)):
             run(("ip", "netns", "del", name))
             removed.append(name)
-    for image, place in _mounts():
-        if _is_dead(lay.owner(image.name)):
-            _unmount(place)
-            image.unlink(missing_ok=True)
-            removed.append(str(image))
     return removed
 
 
@@ -178,16 +184,6 @@ def _is_dead(pid: int | None) -> bool:
         return b"torture" not in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return True
-
-
-def _mounts() -> Iterator[tuple[Path, Path]]:
-    """The image behind each loop device that is mounted, and where."""
-    for line in Path("/proc/mounts").read_text().splitlines():
-        device, place, *_ = line.split()
-        if device.startswith("/dev/loop"):
-            with suppress(OSError):  # it was unmounted meanwhile
-                backing = Path(f"/sys/block/{Path(device).name}/loop/backing_file").read_text().strip()
-                yield Path(backing.removesuffix(" (deleted)")), Path(place.encode().decode("unicode_escape"))
 
 
 def _unmount(place: Path) -> None:

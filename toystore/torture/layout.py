@@ -72,11 +72,11 @@ def _named(role: str, count: int) -> list[str]:
     return [f"{role}-{id_}" for id_ in range(1, count + 1)]
 
 
-_OURS = re.compile(rf"{PREFIX}-([0-9]+)-([a-z]+(?:-[0-9]+)?)(?:\.img)?")
+_OURS = re.compile(rf"{PREFIX}-([0-9]+)-([a-z]+(?:-[0-9]+)?)")
 
 
 def owner(name: str) -> int | None:
-    """The process whose run a namespace, or the image of a file system, belongs to; None where it is none of ours."""
+    """The process whose run a namespace belongs to; None where it is none of ours."""
     found = _OURS.fullmatch(name)
     return int(found[1]) if found else None
 
