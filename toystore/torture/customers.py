@@ -250,6 +250,12 @@ class Customers:
         assert self._done is not None, "they have started"
         await self._done
 
+    def drop(self) -> None:
+        """Nobody asks or writes anything any more; nothing happens where all have ended."""
+        if self._done is not None:
+            self._done.addErrback(lambda failure: failure.trap(CancelledError))
+            self._done.cancel()
+
     def names(self) -> list[str]:
         return [_name(self.seed, number) for number in range(self.clients)]
 

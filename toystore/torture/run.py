@@ -107,6 +107,7 @@ class Run:
             journal.note("ready", "all nodes serve")
             customers = self._customers(history)
             customers.start()
+            stack.callback(customers.drop)
             ordeal = Ordeal(
                 stage, customers, journal, plan.wishes.seconds, plan.wishes.patience, _nemesis(self.reactor, history)
             )

@@ -47,7 +47,7 @@ class Sky:
         """`ports`: address and file descriptor of each member."""
         self.counts: dict[str, int] = {}
         self._layers: dict[object, Weather] = {}
-        self._switch = _Switch(self._said)
+        self._switch = _Switch(self._said, self._gone)
         self._waiting: list[Deferred[None]] = []
         numbered = {name: (address, fd) for name, (address, fd) in ports.items()}
         command = [sys.executable, "-m", "toystore.torture.switch", str(seed), json.dumps(numbered)]
@@ -75,6 +75,12 @@ class Sky:
         self._switch.transport.writeToChild(0, json.dumps(to_list(together(self._layers.values()))).encode() + b"\n")
         await done
 
+    def _gone(self) -> None:
+        """The switch has ended; who waits for it fails."""
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.errback(NoGround("the switch has ended: there is no network any more"))
+
     def _said(self, line: bytes) -> None:
         if line == b"ok":
             self._waiting.pop(0).callback(None)
@@ -85,9 +91,10 @@ class Sky:
 class _Switch(ProcessProtocol):
     transport: Any
 
-    def __init__(self, said: Callable[[bytes], None]) -> None:
+    def __init__(self, said: Callable[[bytes], None], gone: Callable[[], None]) -> None:
         self.ended: Deferred[None] = Deferred()
         self._said = said
+        self._gone = gone
         self._rest = b""
 
     def outReceived(self, data: bytes) -> None:  # noqa: N802
@@ -96,6 +103,7 @@ class _Switch(ProcessProtocol):
             self._said(line)
 
     def processEnded(self, reason: Failure) -> None:  # noqa: N802
+        self._gone()
         if reason.check(ProcessDone):
             self.ended.callback(None)
         else:
