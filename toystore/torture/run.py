@@ -115,6 +115,9 @@ class Run:
             await customers.end()
             seconds = self.reactor.seconds() - began
             verdict = await self._close(place, asker, stage, stuck)
+        verdict.add(check_history(plan.directory))
+        if verdict.anomalies:
+            self._keep_disks()
         return self._told(ordeal, customers, stage, verdict, seconds)
 
     @asynccontextmanager
@@ -177,10 +180,6 @@ class Run:
         if stuck is not None:
             verdict.anomalies.insert(0, stuck.what)
         verdict.anomalies += [f"{death.node} {death.how}, and nobody had asked for it" for death in stage.nodes.deaths]
-        found = check_history(self.plan.directory)
-        verdict.add(found)
-        if verdict.anomalies:
-            self._keep_disks()
         return verdict
 
     def _keep_disks(self) -> None:
