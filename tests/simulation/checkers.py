@@ -63,6 +63,10 @@ class CommittedForEver:
         self.last = max(self.last, index)
         return news
 
+    def term_of(self, index: int) -> int | None:
+        """Of the entry that is committed there."""
+        return self._committed.get(index, (None, 0))[0]
+
     def dropped(self, node: str, index: int, term: int, during: int) -> None:
         """`node`, whose disk is in the term `during`, drops its entry of `term` for another: one that was committed by then
         no leader contradicts (truncation never below commit). What a later term commits it may not know of yet."""
@@ -238,8 +242,10 @@ class Orders:
         if order.key in self._never:
             raise Violation(f"key {order.key!r} {self._never.get(order.key)}, and has order {order.number}")
         if sent is not None:
-            lines = [(line.name, line.quantity) for line in order.lines]
-            same = sent.side == order.side.value and lines == [(line.name, line.quantity) for line in sent.lines]
+            lines: dict[str, int] = {}
+            for line in sent.lines:
+                lines[line.name] = lines.get(line.name, 0) + line.quantity
+            same = sent.side == order.side.value and [(line.name, line.quantity) for line in order.lines] == [*lines.items()]
             if not same:
                 raise Violation(f"order {order.number} is {order}, and what was sent is {sent}")
 

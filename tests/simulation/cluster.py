@@ -33,24 +33,28 @@ class Process:
         """Why the last incarnation ended by itself."""
         self.up = False
         self._cluster = cluster
-        self._starts = 0
+        self.starts = 0
+        """Which of its lives this is."""
+        self._rate = 1.0
+        self.led_since = 0.0
+        self.stopping = False
         self._mourners: list[Callable[[], None]] = []
 
     def boot(self) -> None:
         """Start it; whatever ran before must have ended."""
         assert not self.up
         cluster = self._cluster
-        self._starts += 1
+        self.starts += 1
         self.failure = None
-        self.clock = VirtualClock(cluster.timeline, self._turn_over)
+        self.clock = VirtualClock(cluster.timeline, self._turn_over, self._rate)
         self.plug = _Plug(self, cluster.network)
-        self.disk.stalled = False
+        self.disk.stalled = self.stopping = False
         self.replica = Replicator(
             evolve(cluster.config, id=self.id),
             cluster.open_storage(self),
             self.plug,
             self.clock,
-            cluster.streams(f"replica/{self.id}/{self._starts}"),
+            cluster.streams(f"replica/{self.id}/{self.starts}"),
             lambda: int(1_000 * (cluster.timeline.now + 1_000 + cluster.skew.get(self.id, 0.0))),
             self._ended,
             cluster.pace,
@@ -67,8 +71,8 @@ class Process:
         self.failure = failure
         self._cluster.clock.callLater(0, self._cluster.ended, self, self.clock)
 
-    def kill(self, keep: bool = False) -> None:
-        """SIGKILL. `keep`: a save that was in flight has reached the disk."""
+    def kill(self, keep: int = 0) -> None:
+        """SIGKILL. `keep`: so many of the calls under way have been carried out by the disk."""
         self.clock.end()
         self.plug.close()
         self.disk.crash(keep)
@@ -76,6 +80,11 @@ class Process:
         mourners, self._mourners = self._mourners, []
         for mourner in mourners:
             self._cluster.clock.callLater(0.0005, mourner)
+
+    def set_rate(self, rate: float) -> None:
+        """Its monotonic clock runs at so many seconds a second, also after the next start."""
+        self._rate = rate
+        self.clock.run_at(rate)
 
     def when_dead(self, mourner: Callable[[], None]) -> None:
         self._mourners.append(mourner)
@@ -100,6 +109,7 @@ class Process:
         if self.clock.paused:
             self.clock.callLater(0, inbox.receive, messages)
         else:
+            self._cluster.arrives(self, messages)
             inbox.receive(messages)
             self._turn_over()
 
@@ -247,6 +257,9 @@ class Cluster:
 
     def started(self, process: Process) -> None:
         """It has opened its storage and runs."""
+
+    def arrives(self, process: Process, messages: Sequence[Message]) -> None:
+        """It is about to take these in."""
 
     def seen(self, process: Process) -> None:
         """It has had a turn: a call of its clock, or a message."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.python.failure import Failure
 
-from tests.simulation.network import Connection
+from tests.simulation.network import Calls, Connection
 from toystore.frontend.leader import LeaderClient
-from toystore.model import CancelOrder, Done, Line, Order, OrderStatus, PlaceOrder, Refused, Request
+from toystore.model import AdjustStock, CancelOrder, Done, Line, Order, OrderStatus, PlaceOrder, Refusal, Refused, Request
 from toystore.replication.interface import Answer, NotLeader
 from toystore.web.errors import OutcomeUnknown, Unavailable
 from toystore.web.interface import Broken, Unreachable
@@ -19,23 +19,20 @@ if TYPE_CHECKING:
 
 DEADLINE = 1.5
 
+WANTED = (("Tux", "Fox", "Lego", "Whale", "Nemo"), (6, 4, 4, 4, 1))
+"""What, and how often; the last is not for sale."""
+
 
 class Shopper:
     """Places orders (some of them as a burst), cancels a few, reads at any replica that says it leads, and repeats the
     key of each order whose outcome it could not be told."""
 
     def __init__(self, world: World, name: str) -> None:
-        self.id = name
+        self.id, self.kite = name, f"Kite of {name}"
         self._world = world
         self._random = world.streams(f"client/{name}")
-        self._rate = self._random.choice((4.0, 8.0, 16.0))
-        self._connections = [
-            Connection(
-                name, process, world.clock, world.links, world.streams(f"client/{name}/{process.id}"),
-                world.faults.broken,
-            )
-            for process in world.voters
-        ]  # fmt: skip
+        self._rate = world.plan.shape.rate
+        self._connections = [Connection(Calls(name, process, world.clock, world.links)) for process in world.voters]
         self.leader = LeaderClient(
             self._connections, world.clock, world.streams(f"client/{name}/search"),
             deadline=DEADLINE, unreachable_after=0.5, attempt_timeout=0.8,
@@ -71,19 +68,25 @@ class Shopper:
             return
         self.begin()
         kind = self._random.random()
-        if kind < 0.7:
+        if self._random.random() < self._world.plan.shape.reads:
+            self._read(self._whom_to_ask())
+        elif kind < 0.07:
+            self._adjust()
+        elif kind < 0.12 and self._orders:
+            self._change_its_mind(self._random.choice(self._orders))
+        elif kind < 0.9 or not self._orders:
             for _ in range(self._random.choice((1, 1, 1, 5))):
                 self._place(self._new_order())
-        elif kind < 0.78 and self._orders:
-            self._cancel(self._random.choice(self._orders))
         else:
-            self._read(self._whom_to_ask())
+            self._cancel(self._random.choice(self._orders))
 
     # Orders
 
     def _new_order(self) -> PlaceOrder:
         self._count += 1
-        names = self._random.sample(("Tux", "Fox", "Lego", "Whale", "Nemo"), self._random.choice((1, 1, 2)))
+        names = self._random.choices(
+            ("Tux", "Fox", "Lego", "Whale", "Nemo"), (6, 4, 4, 4, 1), k=self._random.choice((1, 1, 2))
+        )
         lines = tuple(Line(name, self._random.randint(1, 5)) for name in names)
         return PlaceOrder(self._random.choice(("buy", "buy", "sell")), lines, f"{self.id}-{self._count}")
 
@@ -114,6 +117,7 @@ class Shopper:
             case Done(index=index, order=Order() as placed):
                 world.reads.acknowledge(index)
                 world.check(world.orders.acknowledged, placed)
+                world.mischief.at("a client is told", self.id)
                 self._orders.append(placed)
                 self._over(order)
             case Refused(refusal):
@@ -143,6 +147,38 @@ class Shopper:
             assert order.status is OrderStatus.CANCELLED
             self._world.reads.acknowledge(answer.outcome.index)
             self._world.orders.cancelled(order.number)
+
+    def _adjust(self) -> None:
+        """A command without a key: only its request id keeps it from being carried out twice."""
+        delta = self._world.kites.next_delta(self.kite)
+        if delta is not None:
+            self._under_way += 1
+            answer = self.leader.submit(Request(f"{self.kite}/{delta}", AdjustStock(self.kite, delta, False)))
+            answer.addBoth(self._adjusted, delta)
+
+    def _adjusted(self, answer: Answer | Failure, delta: int) -> None:
+        self._under_way -= 1
+        if not isinstance(answer, Failure):
+            self._world.kites.told(self.kite, delta, isinstance(answer.outcome, Done))
+            self._world.reads.acknowledge(answer.index)
+        elif not answer.check(OutcomeUnknown):
+            answer.trap(Unavailable)
+            self._world.kites.told(self.kite, delta, False)
+
+    def _change_its_mind(self, order: Order) -> None:
+        """Another body under a known key: that is refused, and changes nothing."""
+        self._count += 1
+        self._under_way += 1
+        line = order.lines[0]
+        other = PlaceOrder(order.side.value, (Line(line.name, line.quantity + 1),), order.key)
+        self.leader.submit(Request(f"{self.id}-{self._count}", other)).addBoth(self._reused, order)
+
+    def _reused(self, answer: Answer | Failure, order: Order) -> None:
+        self._under_way -= 1
+        if isinstance(answer, Failure):
+            answer.trap(Unavailable, OutcomeUnknown)
+        elif not (isinstance(answer.outcome, Refused) and answer.outcome.refusal is Refusal.KEY_REUSED):
+            self._world.violate(f"another body under the key of order {order.number} was answered with {answer.outcome}")
 
     # Reads
 

@@ -1,5 +1,5 @@
-"""One run: a cluster, its clients, its faults, and the checkers that watch all of it. First safety while things go wrong;
-then everything is healed, and the cluster must come to rest with every question answered.
+"""One run: a cluster, its clients, the faults of its plan, and the checkers that watch all of it. First safety while things
+go wrong; then everything is healed, and the cluster must come to rest with every question answered.
 
 What is watched is what is promised: what goes to the disks and comes from the ledgers (`watch`), who leads and
 what is committed after each turn of a process, what clients are told.
@@ -11,12 +11,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from random import Random
 
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
+import tests.simulation.faults  # noqa: F401  (fills the catalogue)
 from tests.simulation.checkers import (
     CommittedForEver,
     Durable,
@@ -25,138 +25,139 @@ from tests.simulation.checkers import (
     LogMatching,
     OneLeaderATerm,
     Orders,
-    Views,
     Violation,
     check_stock,
 )
 from tests.simulation.clock import VirtualClock
 from tests.simulation.cluster import Cluster, Process
-from tests.simulation.faults import Faults, Mischief
+from tests.simulation.mischief import End, Mischief
 from tests.simulation.network import Links
-from tests.simulation.shape import drawn_config, drawn_pace
+from tests.simulation.plan import ANYONE, Plan
+from tests.simulation.promises import Kites, LeadersAreHeard, OneOutcome, check_times, kites
+from tests.simulation.rules import Rules
 from tests.simulation.shoppers import Shopper
 from tests.simulation.watch import (
     FailuresObserver,
     WatchedStorage,
     everything,
     holds_on_disk,
+    moment_of,
     named_on_disk,
     renames,
 )
-from toystore.consensus.messages import Ask, Entry, Message
+from toystore.consensus.messages import AppendReply, Ask, Entry, HeartbeatReply, Message
 from toystore.consensus.views import View
 from toystore.model import CatalogRow, LoadCatalog, Request
 from toystore.storage.interface import Applied, SpoolInfo
 from toystore.storage.memory import MemoryStorage, Work
 
-CATALOG = tuple(CatalogRow(name, 1_000 + number, 60) for number, name in enumerate(("Tux", "Fox", "Lego", "Whale")))
-
-FAULTY = 5.0
-"""Seconds for which things go wrong."""
+NAMES = ("Tux", "Fox", "Lego", "Whale")
+"""What is ordered."""
 
 REST = 15.0
 """Seconds in which a healed cluster must have come to rest."""
 
 
 class Failed(AssertionError):
-    """A run in which a promise was broken; says how to repeat it."""
+    """A run in which a promise was broken; says which, and when."""
+
+    def __init__(self, plan: Plan, at: float, what: str) -> None:
+        super().__init__(f"seed {plan.seed}, {plan.election}, at {at:.6f} s: {what}")
+        self.plan, self.at, self.what = plan, at, what
 
 
 class World(Cluster):
+    """`trace` is given each line of what happens, `messages` each message as it is sent."""
+
     def __init__(
         self,
-        seed: int,
-        without: tuple[str, ...] = (),
+        plan: Plan,
         trace: Callable[[str], None] | None = None,
-        election: str = "raft",
+        messages: Callable[[float, Message, Sequence[float]], None] | None = None,
     ) -> None:
-        self.seed = seed
-        self._without, self._trace, self._election = without, trace, election
+        self.plan = plan
+        self._trace, self._messages = trace, messages
         self._hash = hashlib.sha256()
         self.tally: Counter[str] = Counter()
-        random = self._stream("shape")
-        self.faults = Faults.drawn(self._stream, (*without, "lie") if election == "appointed" else without)
-        faults = self.faults
-        self.links = Links(self._stream, faults.loss, faults.repeat, faults.late, random.uniform(0.05, 0.5))
-        voters = random.choice((3, 3, 5))
+        shape = plan.shape
+        self.links = Links(plan.stream, lambda: self.timeline.now)
         super().__init__(
-            voters,
-            random.randint(0, 2),
-            config=drawn_config(random, election),
-            pace=drawn_pace(random),
-            fate=self.links.fate,
-            streams=self._stream,
+            shape.voters,
+            shape.learners,
+            config=shape.config(plan.election),
+            pace=shape.pace(),
+            fate=self._overheard,
+            streams=plan.stream,
         )
+        self._slow: list[tuple[str, float, float]] = []
+        skew = plan.stream("skew")
         for process in self.processes.values():
-            self.skew[process.id] = random.uniform(-5, 5)
-            process.disk.latency = self._latency(process)
+            self.skew[process.id] = skew.uniform(-5, 5)
+            process.disk.latency = partial(self._latency, self._write_seconds(process.id))
+        if self.registrar is not None:
+            self.registrar.latency = self._write_seconds("register")
         self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
-        self._committed, self._durable = CommittedForEver(), Durable(voters)
+        self.committed, self._durable = CommittedForEver(), Durable(shape.voters)
         self._digests, self.reads, self.orders = EqualDigests(), FreshReads(), Orders()
-        self.views = Views()
+        self.rules = Rules(self, self.config.voters)
         self._asked: tuple[int, int] = (0, 0)
         """The highest version of which any leader has asked for a change, with the generation."""
-        if self.registrar is not None:
-            self.registrar.latency = self._register_latency()
-            self.network.fate = self._overheard
         self._seen: dict[str, tuple[bool, int, int]] = {}
         self.violation: str = ""
         self.failing_disk: Process | None = None
         self.forgetful: dict[str, str] = {}
         """Whose disk has lost what it may have acknowledged, under which uuid; until another is named."""
-        self._healed = False
-        self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, random.randint(2, 4))}
-        self.mischief = Mischief(self, self._stream)
+        self.acknowledged: dict[tuple[str, str], int] = {}
+        """How far a leader has heard that a storage, by node and uuid, has come."""
+        self.outcomes, self.kites = OneOutcome(), Kites()
+        self._heard = LeadersAreHeard(shape.voters, 2 * shape.election_ticks[0] * shape.tick * 1.06 + 0.05)
+        self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
+        self.mischief = Mischief(self, plan.faults)
 
-    def _stream(self, name: str) -> Random:
-        return Random(f"{self.seed}/{name}")
+    # Disks
 
-    def _latency(self, process: Process) -> Callable[[Work], float]:
-        usual, slow = (self._stream(f"disk/{process.id}/{kind}") for kind in ("usual", "slow"))
+    def _write_seconds(self, name: str) -> Callable[[], float]:
+        usual, slow = (self.plan.stream(f"disk/{name}/{kind}") for kind in ("usual", "slow"))
 
-        def latency(work: Work) -> float:
-            if work == "read":
-                return 0.0
-            seconds = usual.uniform(0.0005, 0.003) if work == "save" else 0.0001
-            if slow.random() < self.faults.slow_disk and not self.links.calm:
-                seconds += slow.uniform(0.005, 0.3)
-            return seconds
+        def seconds() -> float:
+            taken = usual.uniform(0.0005, 0.003)
+            for who, share, by in self._slow:
+                if who in (ANYONE, name) and slow.random() < share:
+                    taken += by * slow.random()
+            return taken
 
-        return latency
+        return seconds
 
-    def _register_latency(self) -> Callable[[], float]:
-        usual, slow = (self._stream(f"disk/register/{kind}") for kind in ("usual", "slow"))
+    def _latency(self, write_seconds: Callable[[], float], work: Work) -> float:
+        return write_seconds() if work == "save" else 0.0 if work == "read" else 0.0001
 
-        def latency() -> float:
-            seconds = usual.uniform(0.0005, 0.003)
-            if slow.random() < self.faults.slow_disk and not self.links.calm:
-                seconds += slow.uniform(0.005, 0.3)
-            return seconds
+    def slow_writes(self, who: str, share: float, by: float) -> End:
+        """Of that node, or of all: this share takes up to `by` seconds longer."""
+        slow = (who, share, by)
+        self._slow.append(slow)
+        return lambda: self._slow.remove(slow)
 
-        return latency
+    # The network
 
-    def _overheard(self, message: Message) -> list[float]:
-        if isinstance(message, Ask) and self.views.present is not None:
-            self._asked = max(self._asked, (self.views.present.generation, message.version))
-        return self.links.fate(message)
+    def _overheard(self, message: Message) -> Sequence[float]:
+        self.rules.sent(message)
+        delays = self.links.fate(message)
+        if isinstance(message, Ask) and self.rules.views.present is not None:
+            self._asked = max(self._asked, (self.rules.views.present.generation, message.version))
+        moment = moment_of(message)
+        if moment:
+            self.mischief.at(moment, message.sender)
+        arrives = "an acknowledgement arrives"
+        if isinstance(message, AppendReply) and not message.rejected and delays and self.mischief.awaits(arrives):
+            self.clock.callLater(delays[0], self.mischief.at, arrives, message.to)
+        if self._messages is not None:
+            self._messages(self.timeline.now, message, delays)
+        return delays
 
     # The trace
 
-    def show_messages(self, show: Callable[[str], None]) -> None:
-        """Each message as it is sent, and how long its copies take; not part of the trace that is compared."""
-
-        carry = self.network.fate
-
-        def fate(message: Message) -> list[float]:
-            delays = carry(message)
-            way = ", ".join(f"{delay:.4f} s" for delay in delays) or "lost"
-            show(f"{self.timeline.now:10.6f}     {message} ({way})")
-            return delays
-
-        self.network.fate = fate
-
     def note(self, what: str) -> None:
-        """A line of the trace. The same seed gives the same lines, in any process."""
+        """A line of the trace. The same plan gives the same lines, in any process."""
         line = f"{self.timeline.now:10.6f} {what}"
         self._hash.update(line.encode() + b"\n")
         if self._trace is not None:
@@ -187,6 +188,7 @@ class World(Cluster):
     def started(self, process: Process) -> None:
         node = process.replica.node
         self._seen[process.id] = (False, node.hard_state.term, node.log.applied)
+        self.rules.started(process)
         self.note(f"{process.id} is up, storage {node.uuid}, log {node.log.base_index}..{node.log.last_index}")
 
     def seen(self, process: Process) -> None:
@@ -197,25 +199,34 @@ class World(Cluster):
             self._new_leader(process)
         elif led and not leads:
             self.note(f"{process.id} leads no more")
-        for index in range(commit + 1, node.log.commit + 1):
-            entry_term = node.log.term_at(index)
-            if entry_term is not None:
-                self._new_commit(process, index, entry_term)
-        self._seen[process.id] = (leads, node.hard_state.term, max(commit, node.log.commit))
+        if leads and self.registrar is None and not process.stopping:
+            since = max(process.led_since, process.clock.runs_since)
+            self.check(self._heard.leads, process.id, since, self.timeline.now)
+        if node.log.commit > commit:
+            for index in range(commit + 1, node.log.commit + 1):
+                entry_term = node.log.term_at(index)
+                if entry_term is not None:
+                    self._new_commit(process, index, entry_term)
+            commit = node.log.commit
+        self._seen[process.id] = (leads, node.hard_state.term, commit)
+        self.rules.seen(process)
 
     def _new_leader(self, process: Process) -> None:
         log, term = process.replica.node.log, process.replica.term()
+        process.led_since = self.timeline.now
+        self._heard.began(process.id)
         self.tally["elections"] += 1
         self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
         self.check(self._leaders.leads, term, process.id)
         if self.registrar is not None:
-            self.check(self.views.leads, process.id, term)
+            self.check(self.rules.views.leads, process.id, term)
         terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
-        self.check(self._committed.leads, process.id, term, log.base_index, terms)
+        self.check(self.committed.leads, process.id, term, log.base_index, terms)
+        self.mischief.at("somebody is elected", process.id)
 
     def _new_commit(self, process: Process, index: int, term: int) -> None:
         during = process.replica.term()
-        if self.check(self._committed.committed, process.id, index, term, during):
+        if self.check(self.committed.committed, process.id, index, term, during):
             self.tally["commits"] += 1
             self.tally["renames"] += renames(process, index)
             holders = [voter.id for voter in self.voters if holds_on_disk(voter, index, term) or self._has_forgotten(voter)]
@@ -223,8 +234,11 @@ class World(Cluster):
                 self.check(self._durable.committed, index, holders)
             else:
                 disks = {voter.id: voter.disk.uuid for voter in self.voters}
-                self.check(self.views.committed, index, disks, holders)
+                asked = self.rules.asked_by(process)
+                self.check(self.rules.views.committed, index, disks, holders, asked)
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
+            self.mischief.at("an entry is committed", process.id)
+        self.rules.commits(process, index, term)
 
     def _has_forgotten(self, process: Process) -> bool:
         """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
@@ -235,18 +249,24 @@ class World(Cluster):
         return uuid is not None
 
     def applied(self, process: Process, rows: Sequence[Applied]) -> None:
+        self.rules.applied(process, rows[0].index, rows[-1].index)
         for row in rows:
             digest = process.disk.state.digest_at(row.index)
             assert digest is not None
             self.check(self._digests.applied, process.id, row.index, digest)
+            if row.request_id is not None and row.outcome is not None:
+                self.check(self.outcomes.applied, process.id, row.index, row.request_id, row.outcome)
         self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8] if digest else None}")
+        self.mischief.at("something is applied", process.id)
 
     def saving(self, process: Process, entries: Sequence[Entry]) -> None:
+        self.rules.saves(process, entries)
         state = process.disk.state
         first = entries[0].index
         if first <= state.last_index():
             self.tally["truncations"] += 1
             self.note(f"{process.id} drops {first}..{state.last_index()}")
+            self.mischief.at("entries are dropped", process.id)
         kept = first - 1 - state.base_index
         previous = state.entries[kept - 1].term if kept > 0 else state.base_term
         for entry in entries:
@@ -258,15 +278,27 @@ class World(Cluster):
         self.tally["partial snapshots"] += info.since > 0
         self.note(f"{process.id} installs what changed since {info.since}, as of {info.meta.index}")
         self.check(self._digests.applied, process.id, info.meta.index, process.disk.state.head.digest)
+        self.rules.installed(process, info.meta.index)
+        self.mischief.at("a snapshot is installed", process.id)
+
+    def arrives(self, process: Process, messages: Sequence[Message]) -> None:
+        """It hears these now, and is not paused."""
+        for message in messages:
+            if isinstance(message, AppendReply | HeartbeatReply) and message.sender in self.config.voters:
+                self._heard.answered(process.id, message.sender, self.timeline.now)
+                if isinstance(message, AppendReply) and not message.rejected and process.leads:
+                    place = message.sender, message.uuid
+                    self.acknowledged[place] = max(self.acknowledged.get(place, 0), message.match)
 
     def ended(self, process: Process, clock: VirtualClock) -> None:
         """A process may end itself only where its disk has failed."""
         if clock.ended or process.clock is not clock:
             return
-        if process is self.failing_disk and not process.disk.uuid:
+        if process is self.failing_disk and self._disk_has_failed():
             self.failing_disk = None
-            self.tally["failed syncs"] += 1
-            self.kill(process, False, "a sync failed")
+            why = "rotten rows" if process.disk.condemned else "failed syncs"
+            self.tally[why] += 1
+            self.kill(process, 0, why)
             self.clock.callLater(0.1, self.start, process)
         else:
             reason = process.failure.getTraceback() if process.failure else "?"
@@ -274,34 +306,39 @@ class World(Cluster):
 
     def log_failure(self, failure: Failure) -> None:
         """Nothing may go wrong unnoticed: a failure in the program's own log is a failure of the run."""
-        expected = self.failing_disk is not None and not self.failing_disk.disk.uuid
-        if not expected:
+        if not self._disk_has_failed():
             self.violate(f"a failure was logged: {failure.getTraceback()}")
+
+    def _disk_has_failed(self) -> bool:
+        disk = None if self.failing_disk is None else self.failing_disk.disk
+        return disk is not None and (not disk.uuid or disk.condemned)
 
     # What mischief does
 
-    def kill(self, process: Process, keep: bool, how: str) -> None:
+    def kill(self, process: Process, keep: int, how: str) -> None:
         self.tally["crashes"] += 1
-        self.note(f"{process.id} dies {how}")
+        self.note(f"{process.id} dies, {how}")
+        self.rules.killed(process)
         process.kill(keep)
 
     def start(self, process: Process) -> None:
         if process.ended:
             process.boot()
 
-    def stop(self, process: Process) -> None:
+    def stop(self, process: Process, patience: float) -> None:
         """SIGTERM; whoever has not ended when its time is up is killed."""
         self.note(f"{process.id} is told to stop")
         self.tally["stops"] += 1
-        clock = process.clock
+        process.stopping, clock = True, process.clock
 
         def over(_: object = None) -> None:
             if process.clock is clock and not clock.ended:
                 self.note(f"{process.id} stops")
+                self.rules.killed(process)
                 process.kill()
 
         Deferred.fromCoroutine(process.replica.stop()).addBoth(over)
-        self.clock.callLater(1.5, over)
+        self.clock.callLater(patience, over)
 
     def may_forget(self, process: Process) -> bool:
         """See `faults`: what a disk may forget."""
@@ -311,34 +348,50 @@ class World(Cluster):
         """Is its disk one that all know to have everything?"""
         if self.registrar is None:
             return named_on_disk(process)
-        view = self.views.present
+        view = self.rules.views.present
         return view is not None and view.in_sync.get(process.id) == process.disk.uuid
 
     def _change_under_way(self) -> bool:
         """A leader may have asked for a change of the present view, or the register does not have it any more."""
-        if self.registrar is None or self.views.present is None:
+        if self.registrar is None or self.rules.views.present is None:
             return False
-        return self._asked >= self.views.present.place or self.registrar.store.view != self.views.present
+        return self._asked >= self.rules.views.present.place or self.registrar.store.view != self.rules.views.present
 
     def all_remember(self) -> bool:
         """Everyone has the latest view on disk, and none is on its way."""
-        known = all(voter.up and voter.disk.hard_state.view == self.views.present for voter in self.voters)
+        known = all(voter.up and voter.disk.hard_state.view == self.rules.views.present for voter in self.voters)
         return known and all(map(self.may_forget, self.voters)) and self.registrar_rests()
+
+    def nobody_knows_yet(self) -> bool:
+        """The register has stored a view, and everyone has the one before on disk."""
+        before = self.rules.views.before
+        known = before is not None and all(voter.up and voter.disk.hard_state.view == before for voter in self.voters)
+        return known and self.failing_disk is None and all(map(self._was_in_sync, self.voters)) and self.registrar_rests()
+
+    def _was_in_sync(self, process: Process) -> bool:
+        before = self.rules.views.before
+        return before is not None and before.in_sync.get(process.id, process.disk.uuid) == process.disk.uuid
 
     def registrar_rests(self) -> bool:
         return self.registrar is not None and not self.registrar.writing
 
     def stored(self, view: View) -> None:
-        before = self.views.present
+        before = self.rules.views.present
         self.note(f"the register stores {view}")
         self.tally["views"] += 1
-        if before is not None:
-            self.tally["joins"] += len(view.in_sync.keys() - before.in_sync.keys())
-            self.tally["drops"] += len(before.in_sync.keys() - view.in_sync.keys())
-        self.check(self.views.stored, view)
+        self.rules.stored(view)
         if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
             self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `faults`
+            self.failing_disk.disk.mend()
             self.failing_disk = None
+        self.mischief.at("a view is stored", view.leader)
+        if before is not None:
+            for node in view.in_sync.keys() - before.in_sync.keys():
+                self.tally["joins"] += 1
+                self.mischief.at("somebody joins", node)
+            for node in before.in_sync.keys() - view.in_sync.keys():
+                self.tally["drops"] += 1
+                self.mischief.at("somebody is dropped", node)
 
     def start_register(self) -> None:
         if self.registrar is not None and not self.registrar.up:
@@ -352,6 +405,7 @@ class World(Cluster):
             and leader.replica.node.leadership.serves
             and self.config.hand_over_ticks is None
             and self.may_forget(leader)
+            and self.mischief.nothing_lasts
             and all(p.up and not p.clock.paused and not p.disk.full and not p.disk.stalled for p in self.voters)
         )
 
@@ -367,17 +421,22 @@ class World(Cluster):
             globalLogPublisher.removeObserver(observer)
 
     def _play(self) -> None:
-        self.note(f"{len(self.voters)} voters, {len(self.config.learners)} learners; {self.faults}")
+        self.note(str(self.plan.shape))
         self.boot()
         for client in self.clients.values():
             client.open()
-        load = self.clients["front-1"].leader.submit(Request("catalog", LoadCatalog(CATALOG)), 60.0)
+        load = self.clients["front-1"].leader.submit(Request("catalog", self._catalog()), 60.0)
         load.addCallback(lambda _: self._open_shop())
-        long = 14.0 if self.faults.sleep else FAULTY
-        self._advance(lambda: self.timeline.now >= long, long + 0.1)
+        self._advance(lambda: self.timeline.now >= self.plan.seconds, self.plan.seconds + 0.1)
         self._heal()
         self._advance(self._at_rest, REST)
         self._check_rest()
+        self.tally["seconds"] = round(self.timeline.now)
+
+    def _catalog(self) -> LoadCatalog:
+        """Each client has a kite, which it adjusts and nobody orders."""
+        toys = [CatalogRow(name, 1_000 + number, self.plan.shape.stock) for number, name in enumerate(NAMES)]
+        return LoadCatalog((*toys, *(CatalogRow(client.kite, 1, 0) for client in self.clients.values())))
 
     def _open_shop(self) -> None:
         for client in self.clients.values():
@@ -399,19 +458,16 @@ class World(Cluster):
                 raise self._failed(f"not at rest {within} s after everything was healed: {self._unrest()}")
 
     def _failed(self, what: str) -> Failed:
-        without = "".join(f" --without {name}" for name in self._without)
-        election = f" --election {self._election}" if self._election != "raft" else ""
-        return Failed(
-            f"seed {self.seed}, at {self.timeline.now:.6f} s: {what}\n"
-            f"To repeat it: python -m tests.simulation {self.seed} --trace{without}{election}"
-        )
+        return Failed(self.plan, self.timeline.now, what)
 
     def _heal(self) -> None:
         self.note("everything is healed")
-        self.mischief.over = self.links.calm = self._healed = True
+        self.mischief.heal()
+        self.links.calm()
         self.failing_disk = None
         for process in self.processes.values():
             process.disk.heal()
+            process.disk.mend()
             if process.ended:
                 process.boot()
             else:
@@ -454,7 +510,10 @@ class World(Cluster):
             self.violate(f"the states differ: {hashes}")
         orders, products = states[0]
         self.check(self.orders.ledger, orders)
-        self.check(check_stock, {row.name: row.quantity for row in CATALOG}, orders, products)
+        self.check(check_times, orders)
+        ordered = [product for product in products if product.name not in kites(products)]
+        self.check(check_stock, dict.fromkeys(NAMES, self.plan.shape.stock), orders, ordered)
+        self.check(self.kites.stock, kites(products))
         self.tally["orders"] += len(orders)
         if self.violation:
             raise self._failed(self.violation)
