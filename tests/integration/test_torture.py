@@ -128,16 +128,17 @@ def test_all_kinds_of_faults(election: str, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_leader_that_acknowledges_too_early_is_found_out(tmp_path: Path) -> None:
-    kinds = only("kill-leader", "split", "pause-leader")
-    options = ("--minutes", "1", "--seed", "5", "--rate", "80", *kinds)
+    """It is taken back from whoever applied it, which a replica does not let happen: it ends."""
+    options = ("--minutes", "1", "--seed", "5", "--rate", "60", "--clients", "16", *only("split"))
     ran = torture(tmp_path / "out", *options, broken="counts_itself", seconds=400)
     assert ran.code == 1, ran.story()
-    assert any("acknowledged order" in anomaly for anomaly in ran.report["anomalies"]), ran.text
+    told = "\n".join(ran.report["anomalies"])
+    assert "conflicts" in told or "acknowledged order" in told, ran.text
 
 
 @pytest.mark.long
 def test_a_cache_that_serves_old_stock_is_found_out(tmp_path: Path) -> None:
-    options = ("--minutes", "0.4", "--seed", "5", "--rate", "80", *only("kill"))
+    options = ("--minutes", "0.3", "--seed", "5", "--rate", "60", "--clients", "8", *only("clock"))
     ran = torture(tmp_path / "out", *options, broken="keeps_old_news", seconds=300)
     assert ran.code == 1, ran.story()
     assert any("cached read" in anomaly for anomaly in ran.report["anomalies"]), ran.text

@@ -237,6 +237,7 @@ class Customers:
     seed: int
     pulse: Pulse = field(factory=Pulse)
     _go_on: bool = True
+    _dropped: bool = False
     _processes: int = 0
     _done: Deferred[list[None]] | None = None
 
@@ -252,6 +253,7 @@ class Customers:
 
     def drop(self) -> None:
         """Nobody asks or writes anything any more; nothing happens where all have ended."""
+        self._dropped = True
         if self._done is not None:
             self._done.addErrback(lambda failure: failure.trap(CancelledError))
             self._done.cancel()
@@ -270,6 +272,8 @@ class Customers:
             wish = taste.next()
             began = self._now(process, INVOKE, wish.f, wish.value, front)
             told = await line.ask(wish)
+            if self._dropped:
+                return
             now = self._now(process, told.type, wish.f, told.value, front, told.generation, told.error)
             taste.learn(wish, told)
             self.pulse.note(name, wish, told, began, now)
