@@ -31,7 +31,7 @@ LEVELS = (
     ("storage", "web", "replication", "ops"),
     ("orders", "catalog", "frontend", "shop"),
     ("compose", "daemon", "supervisor"),
-    ("orders.tap", "catalog.tap", "frontend.tap", "drills", "commands", "cli", "__main__"),
+    ("orders.tap", "catalog.tap", "frontend.tap", "drills", "torture", "commands", "cli", "__main__"),
 )
 """From the bottom up; a module imports from its own level and from those below."""
 

@@ -15,6 +15,7 @@ from toystore.commands.quarantine import quarantine_command
 from toystore.commands.shop import shop_command
 from toystore.commands.status import status_command
 from toystore.commands.sweep import sweep_command
+from toystore.commands.torture import torture_command
 from toystore.commands.up import up_command
 from toystore.commands.verify import verify_command
 
@@ -38,6 +39,7 @@ for _command in (
     quarantine_command,
     shop_command,
     sweep_command,
+    torture_command,
     verify_command,
     export_command,
     check_command,
