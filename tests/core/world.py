@@ -1,0 +1,523 @@
+"""One run of the core: its replicas, the register, clients, the faults of a plan, and the checkers that watch all of it.
+
+As `simulation.world`, by the same names where `simulation.faults` and `simulation.mischief` use them, so that a fault is the
+same thing in both. What is not here: ledger, wire format, the loop of the replicator. A run is some twenty times as cheap.
+"""
+
+from __future__ import annotations
+
+import traceback
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from attrs import evolve
+
+import tests.simulation.faults  # noqa: F401  (fills the catalogue)
+from tests.core.checkers import Acknowledged, ForgettableViews, NothingUnsaved
+from tests.core.disk import Disk
+from tests.core.process import Process
+from tests.core.proposers import Proposer
+from tests.core.registrar import REGISTRAR, Registrar, Store
+from tests.core.snapshots import Part, PartReply
+from tests.core.timeline import Timeline
+from tests.simulation.checkers import (
+    CommittedForEver,
+    Durable,
+    EqualDigests,
+    FreshReads,
+    LogMatching,
+    OneLeaderATerm,
+    Violation,
+)
+from tests.simulation.mischief import End, Mischief
+from tests.simulation.network import Links
+from tests.simulation.plan import ANYONE, Plan
+from tests.simulation.promises import LeadersAreHeard
+from tests.simulation.world import REST, Failed
+from toystore.consensus.messages import (
+    AppendReply,
+    Ask,
+    Entry,
+    HeartbeatReply,
+    Kind,
+    Message,
+    SnapshotMeta,
+    TimeoutNow,
+    Vote,
+    VoteReply,
+)
+from toystore.consensus.ready import Ready
+from toystore.consensus.views import View
+
+ARRIVES = "an acknowledgement arrives"
+SENT = {
+    AppendReply: "entries are acknowledged",
+    Vote: "a vote is asked for",
+    VoteReply: "a vote is sent",
+    Ask: "a change is asked for",
+    TimeoutNow: "leadership is handed over",
+    Part: "a snapshot is sent",
+}
+"""The moment at which a message leaves."""
+
+
+class CoreWorld:
+    """`trace` is given each line of what happens, and `messages` each message as it is sent."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        trace: Callable[[str], None] | None = None,
+        messages: Callable[[float, Message, Sequence[float]], None] | None = None,
+    ) -> None:
+        self.plan = plan
+        self._trace, self._messages = trace, messages
+        shape = plan.shape
+        self.timeline = self.clock = Timeline()
+        self.tally: Counter[str] = Counter()
+        self.violation = ""
+        voters = tuple(f"order-{n}" for n in range(1, shape.voters + 1))
+        learners = tuple(f"catalog-{n}" for n in range(1, shape.learners + 1))
+        appointed = plan.election == "appointed"
+        self.config = evolve(
+            shape.config(plan.election), voters=voters, learners=learners, register=REGISTRAR if appointed else None
+        )
+        self.parts = 1 + 4_000 // shape.snapshot_chunk
+        """Of a snapshot."""
+        self.links = Links(plan.stream, lambda: self.timeline.now)
+        self._slow: list[tuple[str, float, float]] = []
+        self.processes = {
+            node: Process(self, node, Disk(_uuids(node), self._save_seconds(node))) for node in (*voters, *learners)
+        }
+        self.voters = [self.processes[node] for node in voters]
+        self.registrar = Registrar(self, self._save_seconds("register")) if appointed else None
+        self.between: Process | None = None
+        self.failing_disk: Process | None = None
+        self.forgetful: dict[str, str] = {}
+        """Whose disk has lost what it may have acknowledged, under which uuid; until another is named."""
+        self.acknowledged: dict[tuple[str, str], int] = {}
+        """How far a leader has heard that a storage, by node and uuid, has come."""
+        self.skew: dict[str, float] = {}
+        self._asked = (0, 0)
+        self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
+        self._committed, self._durable = CommittedForEver(), Durable(shape.voters)
+        self._digests, self.reads, self._told = EqualDigests(), FreshReads(), Acknowledged()
+        self._unsaved, self.views = NothingUnsaved(), ForgettableViews()
+        self._heard = LeadersAreHeard(shape.voters, 2 * shape.election_ticks[0] * shape.tick * 1.06 + 0.05)
+        self.clients = {f"front-{n}": Proposer(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
+        self.mischief = Mischief(self, plan.faults)  # type: ignore[arg-type]
+
+    # Disks
+
+    def _save_seconds(self, name: str) -> Callable[[], float]:
+        usual, slow = (self.plan.stream(f"disk/{name}/{kind}") for kind in ("usual", "slow"))
+
+        def seconds() -> float:
+            taken = 0.0005 + 0.0025 * usual.random()
+            for who, share, by in self._slow:
+                if who in (ANYONE, name) and slow.random() < share:
+                    taken += by * slow.random()
+            return taken
+
+        return seconds
+
+    def slow_writes(self, who: str, share: float, by: float) -> End:
+        slow = (who, share, by)
+        self._slow.append(slow)
+        return lambda: self._slow.remove(slow)
+
+    # The network
+
+    def carry(self, sender: Process | Registrar, message: Message) -> None:
+        kind = type(message)
+        if kind is not Part and kind is not PartReply and isinstance(sender, Process):
+            self._reveals(sender, message)
+        delays = self.links.fate(message)
+        moment = SENT.get(kind)
+        if moment is not None:
+            self._leaves(moment, message, delays)
+        if self._messages is not None:
+            self._messages(self.timeline.now, message, delays)
+        to = self.processes.get(message.to) or self.registrar
+        for delay in delays:
+            self.timeline.callLater(delay, to.arrive, message)  # type: ignore[union-attr]
+
+    def _reveals(self, sender: Process, message: Message) -> None:
+        try:
+            self._unsaved.leaves(sender.disk, message)
+        except Violation as violation:
+            self.violate(f"{sender.id}: {violation}")
+
+    def _leaves(self, moment: str, message: Message, delays: Sequence[float]) -> None:
+        if isinstance(message, AppendReply):
+            if message.rejected:
+                return
+            if delays and self.mischief.awaits(ARRIVES):
+                self.timeline.callLater(delays[0], self.mischief.at, ARRIVES, message.to)
+        elif isinstance(message, VoteReply):
+            if message.pre or not message.granted:
+                return
+        elif isinstance(message, Ask) and self.views.present is not None:
+            self._asked = max(self._asked, (self.views.present.generation, message.version))
+        self.mischief.at(moment, message.sender)
+
+    def refused(self, message: Message) -> None:
+        """Nobody listens where it has come to, as a refused connection says."""
+        sender = self.processes.get(message.sender) or self.registrar
+        if sender is not None and sender.up:
+            sender.clock.later(0.0, sender.unreachable, message.to)
+
+    def answer_arrives(self, process: Process, message: AppendReply | HeartbeatReply) -> None:
+        """It hears this now, and is not paused."""
+        if message.sender in self.config.voters:
+            self._heard.answered(process.id, message.sender, self.timeline.now)
+            if isinstance(message, AppendReply) and not message.rejected and process.leads:
+                place = message.sender, message.uuid
+                self.acknowledged[place] = max(self.acknowledged.get(place, 0), message.match)
+
+    # The trace
+
+    def note(self, what: str) -> None:
+        if self._trace is not None:
+            self._trace(f"{self.timeline.now:10.6f} {what}")
+
+    def check(self, demand: Callable[..., object], *arguments: object) -> bool:
+        """Have a checker look; what it finds ends the run."""
+        try:
+            return bool(demand(*arguments))
+        except Violation as violation:
+            self.violate(str(violation))
+            return False
+
+    def violate(self, what: str) -> None:
+        if not self.violation:
+            self.violation = what
+            self.note(f"VIOLATION {what}")
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that happened: the same plan gives the same, in any process."""
+        heads = [process.disk.state.head.digest for process in self.processes.values()]
+        told = f"{self.timeline.count} {self.timeline.now:.9f} {heads} {sorted(self.tally.items())} {self.violation}"
+        return f"{zlib.crc32(told.encode()):08x}"
+
+    # Watching
+
+    def leader(self) -> Process | None:
+        """The one that leads in the highest term."""
+        leaders = [process for process in self.voters if process.leads]
+        return max(leaders, key=lambda process: process.node.hard_state.term, default=None)
+
+    def started(self, process: Process) -> None:
+        log = process.node.log
+        self.note(f"{process.id} is up, storage {process.disk.uuid}, log {log.base_index}..{log.last_index}")
+
+    def seen(self, process: Process) -> None:
+        """After each of its turns."""
+        node = process.node
+        leads = node.leadership is not None
+        if leads and not (process.led and process.term_seen == node.hard_state.term):
+            self._new_leader(process)
+        elif process.led and not leads:
+            self.note(f"{process.id} leads no more: {node.gave_up}")
+        process.led, process.term_seen = leads, node.hard_state.term
+        commit = node.log.commit
+        if commit > process.commit_seen:
+            for index in range(max(process.commit_seen, node.log.base_index) + 1, commit + 1):
+                self._new_commit(process, node.log.entry(index))
+            process.commit_seen = commit
+
+    def _new_leader(self, process: Process) -> None:
+        log, term = process.node.log, process.node.hard_state.term
+        process.led_since = self.timeline.now
+        self._heard.began(process.id)
+        self.tally["elections"] += 1
+        self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
+        self.check(self._leaders.leads, term, process.id)
+        if self.registrar is not None:
+            self.check(self.views.leads, process.id, term)
+        terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
+        self.check(self._committed.leads, process.id, term, log.base_index, terms)
+        self.mischief.at("somebody is elected", process.id)
+
+    def leads_on(self, process: Process) -> None:
+        """After a tick at which it led."""
+        if self.registrar is None:
+            since = max(process.led_since, process.clock.runs_since)
+            self.check(self._heard.leads, process.id, since, self.timeline.now)
+
+    def _new_commit(self, process: Process, entry: Entry) -> None:
+        index, term = entry.index, entry.term
+        if not self.check(self._committed.committed, process.id, index, term, process.node.hard_state.term):
+            return
+        self.tally["commits"] += 1
+        self.tally["renames"] += index > 1 and entry.kind is Kind.MEMBERS
+        self.check(self._told.committed, index, entry.data)
+        holders = [voter.id for voter in self.voters if _holds(voter, index, term) or self._has_forgotten(voter)]
+        if self.registrar is None:
+            self.check(self._durable.committed, index, holders)
+        else:
+            disks = {voter.id: voter.disk.uuid for voter in self.voters}
+            self.check(self.views.committed, index, disks, holders)
+        if self._trace is not None:
+            self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
+        self.mischief.at("an entry is committed", process.id)
+
+    def _has_forgotten(self, process: Process) -> bool:
+        """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
+        uuid = self.forgetful.get(process.id)
+        if uuid is not None and uuid != process.disk.uuid and self.counts(process):
+            del self.forgetful[process.id]
+            uuid = None
+        return uuid is not None
+
+    def saving(self, process: Process, entries: Sequence[Entry]) -> None:
+        state, first = process.disk.state, entries[0].index
+        if first <= state.last_index():
+            self.tally["truncations"] += 1
+            self.note(f"{process.id} drops {first}..{state.last_index()}")
+            self.mischief.at("entries are dropped", process.id)
+        previous = state.term_at(first - 1) or 0
+        for entry in entries:
+            self.check(self._log_matching.saved, process.id, entry, previous)
+            previous = entry.term
+
+    def saved(self, process: Process, ready: Ready) -> None:
+        if ready.hard_state is not None:
+            if ready.hard_state.view is not None:
+                self.check(self.views.held, process.id, ready.hard_state.view)
+            self.mischief.at("a term is saved", process.id)
+        if ready.entries:
+            self.mischief.at("entries are saved", process.id)
+
+    def applied(self, process: Process, digests: Sequence[tuple[int, int]]) -> None:
+        for index, digest in digests:
+            self.check(self._digests.applied, process.id, index, digest)
+        self.mischief.at("something is applied", process.id)
+
+    def installed(self, process: Process, meta: SnapshotMeta, digest: int) -> None:
+        self.tally["snapshots"] += 1
+        self.note(f"{process.id} installs a snapshot as of {meta.index}")
+        self.check(self._digests.applied, process.id, meta.index, digest)
+        self.mischief.at("a snapshot is installed", process.id)
+
+    def told(self, process: Process, data: bytes, index: int) -> None:
+        """A client has its answer."""
+        self.reads.acknowledge(index)
+        if data:
+            self.tally["acknowledged"] += 1
+            self.check(self._told.told, data, index)
+            self.mischief.at("a client is told", process.id)
+        else:
+            self.tally["reads"] += 1
+
+    def sync_failed(self, process: Process) -> None:
+        """It ends itself."""
+        if process is not self.failing_disk:
+            self.violate(f"{process.id} has ended itself")
+        self.failing_disk = None
+        self.tally["failed syncs"] += 1
+        self.kill(process, 0, "a sync failed")
+        self.timeline.callLater(0.1, self.start, process)
+
+    # What mischief does
+
+    def kill(self, process: Process, keep: int, how: str) -> None:
+        self.tally["crashes"] += 1
+        self.note(f"{process.id} dies, {how}")
+        process.kill(keep)
+
+    def start(self, process: Process) -> None:
+        if process.ended:
+            process.boot()
+
+    def stop(self, process: Process, patience: float) -> None:
+        """SIGTERM: a leader hands over first, for at most a second."""
+        self.note(f"{process.id} is told to stop")
+        self.tally["stops"] += 1
+        life, until = process.clock, self.timeline.now + min(patience, 1.0)
+        waits = process.leads and process.node.transfer(leaving=True) is not None
+        process.act()
+
+        def over() -> None:
+            if process.leads and waits and self.timeline.now < until:
+                life.later(self.plan.shape.tick, over)
+            else:
+                self.note(f"{process.id} stops")
+                process.disk.state.sync()
+                process.kill()
+
+        def killed() -> None:
+            if not life.ended:
+                process.kill()
+
+        life.later(0.0, over)
+        self.timeline.callLater(patience, killed)
+
+    def may_forget(self, process: Process) -> bool:
+        """See `simulation.faults`: what a disk may forget."""
+        return self.failing_disk is None and all(map(self.counts, self.voters)) and not self._change_under_way()
+
+    def counts(self, process: Process) -> bool:
+        """Is its disk one that all know to have everything?"""
+        if self.registrar is None:
+            member = process.disk.state.synced_head.members.get(process.id)
+            return member is not None and member.uuid == process.disk.uuid
+        view = self.views.present
+        return view is not None and view.in_sync.get(process.id) == process.disk.uuid
+
+    def _change_under_way(self) -> bool:
+        if self.registrar is None or self.views.present is None:
+            return False
+        return self._asked >= self.views.present.place or self.registrar.store.view != self.views.present
+
+    def all_is_well(self) -> bool:
+        leader = self.leader()
+        return (
+            leader is not None
+            and leader.node.leadership is not None
+            and leader.node.leadership.serves
+            and self.config.hand_over_ticks is None
+            and self.may_forget(leader)
+            and self.mischief.nothing_lasts
+            and all(p.up and not p.clock.paused and not p.disk.full and not p.disk.stalled for p in self.voters)
+        )
+
+    # The register
+
+    def all_remember(self) -> bool:
+        """May the register lose its disk? Where all have its latest view on theirs; or where none has, and all have the one
+        before: then it was as good as never stored, unless it is still under way to somebody."""
+        registrar = self.registrar
+        if registrar is None or registrar.writing or not all(voter.up for voter in self.voters):
+            return False
+        views = [voter.disk.hard_state.view for voter in self.voters]
+        if all(view == self.views.present for view in views):
+            return all(map(self.may_forget, self.voters))
+        before, present = registrar.store.before, registrar.store.view
+        return (
+            self.views.forgotten is None
+            and before is not None
+            and present == self.views.present
+            and all(view == before for view in views)
+            and all(before.in_sync.get(voter.id, voter.disk.uuid) == voter.disk.uuid for voter in self.voters)
+        )
+
+    def register_is_gone(self, store: Store) -> None:
+        if any(voter.disk.hard_state.view == store.view for voter in self.voters):
+            return
+        assert store.view is not None
+        assert store.before is not None
+        self.tally["views that nobody had"] += 1
+        self.views.forget(store.view, store.before)
+
+    def stored(self, view: View) -> None:
+        before = self.views.present
+        self.note(f"the register stores {view}")
+        self.tally["views"] += 1
+        self.check(self.views.stored, view)
+        if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
+            self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `simulation.faults`
+            self.failing_disk = None
+        self.mischief.at("a view is stored", view.leader)
+        if before is not None:
+            for node in view.in_sync.keys() - before.in_sync.keys():
+                self.tally["joins"] += 1
+                self.mischief.at("somebody joins", node)
+            for node in before.in_sync.keys() - view.in_sync.keys():
+                self.tally["drops"] += 1
+                self.mischief.at("somebody is dropped", node)
+
+    def start_register(self) -> None:
+        if self.registrar is not None and not self.registrar.up:
+            self.registrar.boot()
+
+    # The run
+
+    def play(self) -> None:
+        """Raises `Failed`."""
+        self.note(str(self.plan.shape))
+        for process in self.processes.values():
+            process.boot()
+        self.start_register()
+        for client in self.clients.values():
+            client.begin()
+        self.mischief.begin()
+        self._advance(self.plan.seconds)
+        self._heal()
+        self._rest()
+        self.tally["seconds"] = round(self.timeline.now)
+
+    def _advance(self, end: float) -> None:
+        """A step at a time, so that a violation ends the run soon."""
+        try:
+            while self.timeline.now < end and not self.violation:
+                self.timeline.advance(min(self.timeline.now + 0.25, end))
+        except Violation as violation:
+            self.violate(str(violation))
+        except Exception:
+            self.violate(f"a process has ended itself: {traceback.format_exc()}")
+        if self.violation:
+            raise self._failed(self.violation)
+
+    def _failed(self, what: str) -> Failed:
+        return Failed(self.plan, self.timeline.now, what)
+
+    def _heal(self) -> None:
+        self.note("everything is healed")
+        self.mischief.heal()
+        self.links.calm()
+        self.failing_disk = None
+        for process in self.processes.values():
+            process.disk.heal()
+            if process.ended:
+                process.boot()
+            else:
+                process.clock.resume()
+                process.release()
+        if self.registrar is not None:
+            self.start_register()
+            self.registrar.clock.resume()
+        for client in self.clients.values():
+            client.close()
+
+    def _rest(self) -> None:
+        """Everything is answered, and all logs are equal, within `REST` seconds; and what was promised still holds."""
+        end = self.timeline.now + REST
+        while unrest := self._unrest():
+            if self.timeline.now >= end:
+                raise self._failed(f"not at rest {REST} s after everything was healed: {unrest}")
+            self._advance(self.timeline.now + 0.25)
+        heads = {process.id: process.disk.state.head.digest for process in self.processes.values()}
+        if len(set(heads.values())) != 1:
+            raise self._failed(f"the logs differ: {heads}")
+        self.note(f"at rest: {self.tally['acknowledged']} acknowledged, digest {min(heads.values()):08x}")
+
+    def _unrest(self) -> str:
+        """What is not as it should be, "" if all is."""
+        leader = self.leader()
+        if leader is None:
+            return "nobody leads"
+        last = leader.node.log.last_index
+        for process in self.processes.values():
+            if not process.up:
+                return f"{process.id} is down"
+            node, applied = process.node, process.disk.state.head.applied
+            if node.leader != leader.id or applied != last:
+                return f"{process.id} follows {node.leader} at {applied} of {last}"
+            if process in self.voters and not node.named:
+                return f"{process.id} is not named"
+        return "; ".join(
+            f"{client.id} waits for {waits}" for client in self.clients.values() if (waits := client.waits_for())
+        )
+
+
+def _uuids(node: str) -> Iterator[str]:
+    return (f"{node}:{count}" for count in range(1, 1_000_000))
+
+
+def _holds(process: Process, index: int, term: int) -> bool:
+    """Is the entry on its disk?"""
+    state = process.disk.state
+    return index <= state.base_index or state.term_at(index) == term
