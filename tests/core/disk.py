@@ -1,7 +1,7 @@
 """A disk for the core alone: the log, the term, and of the ledger no more than how far it is applied.
 
-As `storage.memory`, it carries out its calls in order; saves take time, stall, fail, and are lost or kept by a crash. What is
-applied or cut off the log is durable with the next save.
+As `storage.memory`, it carries out its calls in order; saves take time, stall, fail, and are lost or kept by a crash. What
+is applied or cut off the log is durable with the next save.
 """
 
 from __future__ import annotations

@@ -103,7 +103,6 @@ class Process:
             generation=disk.state.head.generation,
         )  # fmt: skip
         self._saving = self._applying = False
-        self._acting = self._act_again = False
         self._sender, self._receiver = Sender(self, world.parts), Receiver(self)
         self._waiters: dict[int, tuple[int, Answer]] = {}
         self._reads: dict[int, Answer] = {}
@@ -187,28 +186,26 @@ class Process:
     # The loop
 
     def act(self) -> None:
-        """Do what is ready, until nothing is. What comes in the middle of it waits for its next turn."""
-        if self._acting or not self.up:
-            self._act_again = True
+        """Do what is ready, until nothing is."""
+        if not self.up:
             return
-        self._acting = True
         node = self.node
-        while self.up:
-            self._act_again = False
-            if self._receiver.waiting is not None:
-                if not self._saving and not self._applying:
-                    self._install(self._receiver.waiting)
-                break
+        while not self._waits_to_install():
             ready = node.ready()
-            if not ready.nothing:
-                self._carry_out(ready)
-            elif not self._act_again:
+            if ready.nothing:
                 break
-        self._acting = False
-        if self.up:
-            if self.led and node.leadership is None:
+            self._carry_out(ready)
+        leads = node.leadership is not None
+        if leads or self.led or node.log.commit != self.commit_seen:
+            if self.led and not leads:
                 self._lose_office()
             self._world.seen(self)
+
+    def _waits_to_install(self) -> bool:
+        """An install waits for what is under way, and everything else waits for it."""
+        if self._receiver.waiting is not None and not self._saving and not self._applying:
+            self._install(self._receiver.waiting)
+        return self._receiver.waiting is not None
 
     def _carry_out(self, ready: Ready) -> None:
         for message in ready.send:
@@ -335,8 +332,6 @@ class Process:
         else:
             self._saving = False
             self._receiver.ended(True)
-            self._act_again = True
-            self.clock.later(0.0, self.act)
 
     def _lose_office(self) -> None:
         self._sender.abandon_all()

@@ -82,7 +82,7 @@ class Proposer:
         attempt, process = self._attempts, self._whom(question)
         there = world.links.link(self.id, process.id)
         if not process.up or not world.links.connected(self.id, process.id):
-            world.timeline.callLater(0.05, self._told, number, attempt, process, NOT_HERE)
+            world.timeline.callLater(0.02, self._told, number, attempt, process, NOT_HERE)
             return
         mourning = process.when_dead(lambda: self._broken(number, attempt, process))
         world.timeline.callLater(ATTEMPT, self._given_up, number, attempt, process, mourning)
@@ -121,7 +121,8 @@ class Proposer:
             del self._open[number]
             self._world.tally["lost reads"] += 1
         else:
-            self._world.timeline.callLater(self._random.uniform(0.03, 0.15), self._try_again, number, question)
+            pause = self._random.uniform(0.05, min(0.8, 0.1 * 2**question.tries))
+            self._world.timeline.callLater(pause, self._try_again, number, question)
 
     def _try_again(self, number: int, question: _Question) -> None:
         if number in self._open:
