@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tests.core.disk import Disk
-from tests.simulation.checkers import Views, Violation
+from tests.simulation.checkers import Violation
 from toystore.consensus.messages import AppendReply, Message, PreVote, Standing, Vote, VoteReply
-from toystore.consensus.views import View
 
 
 class NothingUnsaved:
@@ -51,28 +50,3 @@ class Acknowledged:
         known = self._committed.get(index)
         if known != data:
             raise Violation(f"{data!r} was acknowledged at {index}; what was committed there is {known!r}")
-
-
-class ForgettableViews(Views):
-    """`Views`, where the register may lose its disk while nobody else has the last view that it has stored."""
-
-    _gone: tuple[View, View] | None = None
-
-    def forget(self, view: View, before: View) -> None:
-        """`view` is on no disk any more; `before` is what it had replaced."""
-        del self._stored[view.place]
-        if view.epoch != before.epoch:
-            del self._leaders[view.epoch]
-        self.present = before
-        self._gone = view, before
-
-    def held(self, node: str, view: View) -> None:
-        if self._gone is not None and self._gone == (view, self.present):
-            self._gone = None  # it was told after all, before anything took its place
-            self.stored(view)
-        super().held(node, view)
-
-    @property
-    def forgotten(self) -> View | None:
-        """The one that was lost last, if nothing has come of it since."""
-        return None if self._gone is None else self._gone[0]

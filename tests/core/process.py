@@ -37,7 +37,9 @@ class Process:
         self._world, self._timeline = world, world.timeline
         self._shape = world.plan.shape
         self._config = evolve(world.config, id=node)
-        self._starts = 0
+        self.starts = 0
+        """Which of its lives this is."""
+        self.stopping = False
         self._rate = 1.0
         self._phase = world.plan.stream(f"phase/{node}")
         self._mourners: dict[int, Callable[[], None]] = {}
@@ -63,6 +65,9 @@ class Process:
 
     def _act(self) -> None:
         self.act()
+
+    def term(self) -> int:
+        return self.node.hard_state.term
 
     @property
     def ended(self) -> bool:
@@ -94,11 +99,11 @@ class Process:
         assert not self.up
         assert self.clock.ended
         world, disk = self._world, self.disk
-        self._starts += 1
+        self.starts += 1
         self.clock = Life(self._timeline, runs_since=self._timeline.now)
         disk.opened(self.clock)
         self.node = Node(
-            self._config, world.plan.stream(f"replica/{self.id}/{self._starts}"), uuid=disk.uuid,
+            self._config, world.plan.stream(f"replica/{self.id}/{self.starts}"), uuid=disk.uuid,
             hard_state=disk.hard_state, log=disk.log(), members=disk.state.head.members,
             generation=disk.state.head.generation,
         )  # fmt: skip
@@ -109,7 +114,7 @@ class Process:
         self._positions: deque[tuple[int, Answer]] = deque()
         self._tokens = 0
         self.led, self.term_seen, self.commit_seen = False, self.node.hard_state.term, self.node.log.applied
-        self.up = True
+        self.up, self.stopping = True, False
         world.started(self)
         self._tick_due = self._timeline.now + self._phase.random() * self._shape.tick
         self.clock.later(self._tick_due - self._timeline.now, self._tick)
@@ -196,7 +201,7 @@ class Process:
                 break
             self._carry_out(ready)
         leads = node.leadership is not None
-        if leads or self.led or node.log.commit != self.commit_seen:
+        if leads is not self.led or node.log.commit != self.commit_seen or node.hard_state.term != self.term_seen:
             if self.led and not leads:
                 self._lose_office()
             self._world.seen(self)

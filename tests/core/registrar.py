@@ -23,8 +23,6 @@ class Store:
     """Its disk."""
 
     view: View | None = None
-    before: View | None = None
-    """The one that `view` replaced."""
 
 
 class Registrar:
@@ -98,7 +96,7 @@ class Registrar:
 
     def _keep(self) -> None:
         assert self._writing is not None
-        self.store.before, self.store.view, self._writing = self.store.view, self._writing, None
+        self.store.view, self._writing = self._writing, None
         self._world.stored(self.store.view)
 
     @property
@@ -117,5 +115,4 @@ class Registrar:
     def lose(self) -> None:
         """Its disk is gone: who starts next is another register."""
         self.kill()
-        self._world.register_is_gone(self.store)
         self.store = Store()

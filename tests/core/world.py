@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import evolve
 
 import tests.simulation.faults  # noqa: F401  (fills the catalogue)
-from tests.core.checkers import Acknowledged, ForgettableViews, NothingUnsaved
+from tests.core.checkers import Acknowledged, NothingUnsaved
 from tests.core.disk import Disk
 from tests.core.process import Process
 from tests.core.proposers import Proposer
-from tests.core.registrar import REGISTRAR, Registrar, Store
+from tests.core.registrar import REGISTRAR, Registrar
 from tests.core.snapshots import Part, PartReply
 from tests.core.timeline import Timeline
 from tests.simulation.checkers import (
@@ -34,6 +34,8 @@ from tests.simulation.mischief import End, Mischief
 from tests.simulation.network import Links
 from tests.simulation.plan import ANYONE, Plan
 from tests.simulation.promises import LeadersAreHeard
+from tests.simulation.rules import Rules
+from tests.simulation.watch import holds_on_disk
 from tests.simulation.world import REST, Failed
 from toystore.consensus.messages import (
     AppendReply,
@@ -101,12 +103,12 @@ class CoreWorld:
         self.skew: dict[str, float] = {}
         self._asked = (0, 0)
         self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
-        self._committed, self._durable = CommittedForEver(), Durable(shape.voters)
+        self.committed, self._durable = CommittedForEver(), Durable(shape.voters)
         self._digests, self.reads, self._told = EqualDigests(), FreshReads(), Acknowledged()
-        self._unsaved, self.views = NothingUnsaved(), ForgettableViews()
+        self._unsaved, self.rules = NothingUnsaved(), Rules(self, voters)
         self._heard = LeadersAreHeard(shape.voters, 2 * shape.election_ticks[0] * shape.tick * 1.06 + 0.05)
         self.clients = {f"front-{n}": Proposer(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
-        self.mischief = Mischief(self, plan.faults)  # type: ignore[arg-type]
+        self.mischief = Mischief(self, plan.faults)
 
     # Disks
 
@@ -131,6 +133,8 @@ class CoreWorld:
 
     def carry(self, sender: Process | Registrar, message: Message) -> None:
         kind = type(message)
+        if self.registrar is not None:
+            self.rules.sent(message)
         if kind is not Part and kind is not PartReply and isinstance(sender, Process):
             self._reveals(sender, message)
         delays = self.links.fate(message)
@@ -158,8 +162,8 @@ class CoreWorld:
         elif isinstance(message, VoteReply):
             if message.pre or not message.granted:
                 return
-        elif isinstance(message, Ask) and self.views.present is not None:
-            self._asked = max(self._asked, (self.views.present.generation, message.version))
+        elif isinstance(message, Ask) and self.rules.views.present is not None:
+            self._asked = max(self._asked, (self.rules.views.present.generation, message.version))
         self.mischief.at(moment, message.sender)
 
     def refused(self, message: Message) -> None:
@@ -211,6 +215,7 @@ class CoreWorld:
 
     def started(self, process: Process) -> None:
         log = process.node.log
+        self.rules.started(process)
         self.note(f"{process.id} is up, storage {process.disk.uuid}, log {log.base_index}..{log.last_index}")
 
     def seen(self, process: Process) -> None:
@@ -227,6 +232,7 @@ class CoreWorld:
             for index in range(max(process.commit_seen, node.log.base_index) + 1, commit + 1):
                 self._new_commit(process, node.log.entry(index))
             process.commit_seen = commit
+        self.rules.seen(process)
 
     def _new_leader(self, process: Process) -> None:
         log, term = process.node.log, process.node.hard_state.term
@@ -236,30 +242,36 @@ class CoreWorld:
         self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
         self.check(self._leaders.leads, term, process.id)
         if self.registrar is not None:
-            self.check(self.views.leads, process.id, term)
+            self.check(self.rules.views.leads, process.id, term)
         terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
-        self.check(self._committed.leads, process.id, term, log.base_index, terms)
+        self.check(self.committed.leads, process.id, term, log.base_index, terms)
         self.mischief.at("somebody is elected", process.id)
 
     def leads_on(self, process: Process) -> None:
         """After a tick at which it led."""
-        if self.registrar is None:
+        if self.registrar is None and not process.stopping:
             since = max(process.led_since, process.clock.runs_since)
             self.check(self._heard.leads, process.id, since, self.timeline.now)
 
     def _new_commit(self, process: Process, entry: Entry) -> None:
         index, term = entry.index, entry.term
-        if not self.check(self._committed.committed, process.id, index, term, process.node.hard_state.term):
-            return
+        if self.check(self.committed.committed, process.id, index, term, process.term()):
+            self._first_commit(process, entry)
+        self.rules.commits(process, index, term)
+
+    def _first_commit(self, process: Process, entry: Entry) -> None:
+        """Nobody held it to be committed before."""
+        index, term = entry.index, entry.term
         self.tally["commits"] += 1
         self.tally["renames"] += index > 1 and entry.kind is Kind.MEMBERS
         self.check(self._told.committed, index, entry.data)
-        holders = [voter.id for voter in self.voters if _holds(voter, index, term) or self._has_forgotten(voter)]
+        holders = [voter.id for voter in self.voters if holds_on_disk(voter, index, term) or self._has_forgotten(voter)]
         if self.registrar is None:
             self.check(self._durable.committed, index, holders)
         else:
             disks = {voter.id: voter.disk.uuid for voter in self.voters}
-            self.check(self.views.committed, index, disks, holders)
+            asked = self.rules.asked_by(process)
+            self.check(self.rules.views.committed, index, disks, holders, asked)
         if self._trace is not None:
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
         self.mischief.at("an entry is committed", process.id)
@@ -273,6 +285,7 @@ class CoreWorld:
         return uuid is not None
 
     def saving(self, process: Process, entries: Sequence[Entry]) -> None:
+        self.rules.saves(process, entries)
         state, first = process.disk.state, entries[0].index
         if first <= state.last_index():
             self.tally["truncations"] += 1
@@ -285,13 +298,13 @@ class CoreWorld:
 
     def saved(self, process: Process, ready: Ready) -> None:
         if ready.hard_state is not None:
-            if ready.hard_state.view is not None:
-                self.check(self.views.held, process.id, ready.hard_state.view)
+            self.rules.synced(process, ready.hard_state)
             self.mischief.at("a term is saved", process.id)
         if ready.entries:
             self.mischief.at("entries are saved", process.id)
 
     def applied(self, process: Process, digests: Sequence[tuple[int, int]]) -> None:
+        self.rules.applied(process, digests[0][0], digests[-1][0])
         for index, digest in digests:
             self.check(self._digests.applied, process.id, index, digest)
         self.mischief.at("something is applied", process.id)
@@ -300,6 +313,7 @@ class CoreWorld:
         self.tally["snapshots"] += 1
         self.note(f"{process.id} installs a snapshot as of {meta.index}")
         self.check(self._digests.applied, process.id, meta.index, digest)
+        self.rules.installed(process, meta.index)
         self.mischief.at("a snapshot is installed", process.id)
 
     def told(self, process: Process, data: bytes, index: int) -> None:
@@ -326,6 +340,7 @@ class CoreWorld:
     def kill(self, process: Process, keep: int, how: str) -> None:
         self.tally["crashes"] += 1
         self.note(f"{process.id} dies, {how}")
+        self.rules.killed(process)
         process.kill(keep)
 
     def start(self, process: Process) -> None:
@@ -336,6 +351,7 @@ class CoreWorld:
         """SIGTERM: a leader hands over first, for at most a second."""
         self.note(f"{process.id} is told to stop")
         self.tally["stops"] += 1
+        process.stopping = True
         life, until = process.clock, self.timeline.now + min(patience, 1.0)
         waits = process.leads and process.node.transfer(leaving=True) is not None
         process.act()
@@ -346,14 +362,18 @@ class CoreWorld:
             else:
                 self.note(f"{process.id} stops")
                 process.disk.state.sync()
-                process.kill()
+                self._end(process)
 
         def killed() -> None:
             if not life.ended:
-                process.kill()
+                self._end(process)
 
         life.later(0.0, over)
         self.timeline.callLater(patience, killed)
+
+    def _end(self, process: Process) -> None:
+        self.rules.killed(process)
+        process.kill()
 
     def may_forget(self, process: Process) -> bool:
         """See `simulation.faults`: what a disk may forget."""
@@ -364,13 +384,13 @@ class CoreWorld:
         if self.registrar is None:
             member = process.disk.state.synced_head.members.get(process.id)
             return member is not None and member.uuid == process.disk.uuid
-        view = self.views.present
+        view = self.rules.views.present
         return view is not None and view.in_sync.get(process.id) == process.disk.uuid
 
     def _change_under_way(self) -> bool:
-        if self.registrar is None or self.views.present is None:
+        if self.registrar is None or self.rules.views.present is None:
             return False
-        return self._asked >= self.views.present.place or self.registrar.store.view != self.views.present
+        return self._asked >= self.rules.views.present.place or self.registrar.store.view != self.rules.views.present
 
     def all_is_well(self) -> bool:
         leader = self.leader()
@@ -387,36 +407,28 @@ class CoreWorld:
     # The register
 
     def all_remember(self) -> bool:
-        """May the register lose its disk? Where all have its latest view on theirs; or where none has, and all have the one
-        before: then it was as good as never stored, unless it is still under way to somebody."""
-        registrar = self.registrar
-        if registrar is None or registrar.writing or not all(voter.up for voter in self.voters):
-            return False
-        views = [voter.disk.hard_state.view for voter in self.voters]
-        if all(view == self.views.present for view in views):
-            return all(map(self.may_forget, self.voters))
-        before, present = registrar.store.before, registrar.store.view
-        return (
-            self.views.forgotten is None
-            and before is not None
-            and present == self.views.present
-            and all(view == before for view in views)
-            and all(before.in_sync.get(voter.id, voter.disk.uuid) == voter.disk.uuid for voter in self.voters)
-        )
+        """Everyone has the latest view on disk, and none is on its way."""
+        known = all(voter.up and voter.disk.hard_state.view == self.rules.views.present for voter in self.voters)
+        return known and all(map(self.may_forget, self.voters)) and self._register_rests()
 
-    def register_is_gone(self, store: Store) -> None:
-        if any(voter.disk.hard_state.view == store.view for voter in self.voters):
-            return
-        assert store.view is not None
-        assert store.before is not None
-        self.tally["views that nobody had"] += 1
-        self.views.forget(store.view, store.before)
+    def nobody_knows_yet(self) -> bool:
+        """The register has stored a view, and everyone has the one before on disk."""
+        before = self.rules.views.before
+        known = before is not None and all(voter.up and voter.disk.hard_state.view == before for voter in self.voters)
+        return known and self.failing_disk is None and all(map(self._was_in_sync, self.voters)) and self._register_rests()
+
+    def _was_in_sync(self, process: Process) -> bool:
+        before = self.rules.views.before
+        return before is not None and before.in_sync.get(process.id, process.disk.uuid) == process.disk.uuid
+
+    def _register_rests(self) -> bool:
+        return self.registrar is not None and not self.registrar.writing
 
     def stored(self, view: View) -> None:
-        before = self.views.present
+        before = self.rules.views.present
         self.note(f"the register stores {view}")
         self.tally["views"] += 1
-        self.check(self.views.stored, view)
+        self.rules.stored(view)
         if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
             self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `simulation.faults`
             self.failing_disk = None
@@ -515,9 +527,3 @@ class CoreWorld:
 
 def _uuids(node: str) -> Iterator[str]:
     return (f"{node}:{count}" for count in range(1, 1_000_000))
-
-
-def _holds(process: Process, index: int, term: int) -> bool:
-    """Is the entry on its disk?"""
-    state = process.disk.state
-    return index <= state.base_index or state.term_at(index) == term
