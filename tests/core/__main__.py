@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--plan", type=Path, help="play this plan instead")
     parser.add_argument("--write", type=Path, help="write the plan of the first seed, and play nothing")
     parser.add_argument("--without", action="append", default=[], metavar="KIND", help="take a kind of fault away")
-    parser.add_argument("--theme", help="play only this theme (see tests.core.swarm)")
+    parser.add_argument("--theme", default="", help="play only this theme (see tests.core.swarm)")
     parser.add_argument("--until-violation", action="store_true", help="end with the first run that fails")
     parser.add_argument("--trace", action="store_true", help="print what happens, with virtual time")
     parser.add_argument("--messages", action="store_true", help="print each message as well")

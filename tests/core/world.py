@@ -38,12 +38,15 @@ from tests.simulation.rules import Rules
 from tests.simulation.watch import holds_on_disk
 from tests.simulation.world import REST, Failed
 from toystore.consensus.messages import (
+    Append,
     AppendReply,
     Ask,
     Entry,
+    Heartbeat,
     HeartbeatReply,
     Kind,
     Message,
+    Ping,
     SnapshotMeta,
     TimeoutNow,
     Vote,
@@ -62,6 +65,8 @@ SENT = {
     Part: "a snapshot is sent",
 }
 """The moment at which a message leaves."""
+OF_OFFICES = {Append, Heartbeat, Ask, Ping}
+"""Where leaders are appointed: what only a leader, or the register, sends."""
 
 
 class CoreWorld:
@@ -78,7 +83,7 @@ class CoreWorld:
         shape = plan.shape
         self.timeline = self.clock = Timeline()
         self.tally: Counter[str] = Counter()
-        self.violation = ""
+        self.violation, self._violated_at = "", 0.0
         voters = tuple(f"order-{n}" for n in range(1, shape.voters + 1))
         learners = tuple(f"catalog-{n}" for n in range(1, shape.learners + 1))
         appointed = plan.election == "appointed"
@@ -133,7 +138,7 @@ class CoreWorld:
 
     def carry(self, sender: Process | Registrar, message: Message) -> None:
         kind = type(message)
-        if self.registrar is not None:
+        if kind in OF_OFFICES and self.registrar is not None:
             self.rules.sent(message)
         if kind is not Part and kind is not PartReply and isinstance(sender, Process):
             self._reveals(sender, message)
@@ -196,7 +201,7 @@ class CoreWorld:
 
     def violate(self, what: str) -> None:
         if not self.violation:
-            self.violation = what
+            self.violation, self._violated_at = what, self.timeline.now
             self.note(f"VIOLATION {what}")
 
     @property
@@ -474,7 +479,7 @@ class CoreWorld:
             raise self._failed(self.violation)
 
     def _failed(self, what: str) -> Failed:
-        return Failed(self.plan, self.timeline.now, what)
+        return Failed(self.plan, self._violated_at if self.violation else self.timeline.now, what)
 
     def _heal(self) -> None:
         self.note("everything is healed")
