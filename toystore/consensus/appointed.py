@@ -55,7 +55,7 @@ class AppointedElection:
         fit = node.writable and not node.write_overdue
         known = node.hard_state
         standing = Standing(
-            node.id, ping.sender, known.term, node.uuid, ping.seq, known.view, leads, fit, node.log.empty, known.promised
+            node.id, ping.sender, known.term, node.uuid, ping.seq, known.view, leads, fit, node.new, known.promised
         )
         if node.term_saved:
             node.send(standing)
@@ -136,6 +136,9 @@ class AppointedOffice:
     @property
     def rule(self) -> All:
         return All(frozenset(self._waited_for_now()))
+
+    def known(self, peer: NodeId, progress: Progress) -> bool:
+        return self.counted(peer, progress)
 
     def counted(self, peer: NodeId, progress: Progress) -> bool:
         """It answers from the storage that is waited for. (One that is waited for under two counts under neither.)"""

@@ -25,6 +25,9 @@ class Office(Protocol):
     def rule(self) -> Rule:
         """How many, of those that are counted, are enough."""
 
+    def known(self, peer: NodeId, progress: Progress) -> bool:
+        """Is its storage the right one, so that it is in contact, whatever it holds by now?"""
+
     def counted(self, peer: NodeId, progress: Progress) -> bool:
         """Is its storage one whose word counts?"""
 
@@ -73,10 +76,15 @@ class RaftOffice:
     def __init__(self, node: Node, leadership: Leadership, rule: Majority) -> None:
         self._node, self._leadership, self.rule = node, leadership, rule
 
-    def counted(self, peer: NodeId, progress: Progress) -> bool:
-        """Its storage is the one that the log names, and it holds the entry that does."""
+    def known(self, peer: NodeId, progress: Progress) -> bool:
+        """The log names its storage. Until it holds the entry that does it votes for nobody, so that whoever is in contact
+        with it has no rival by its vote."""
         member = self._node.members.get(peer)
-        return member is not None and member.uuid == progress.uuid and progress.match >= member.index
+        return member is not None and member.uuid == progress.uuid
+
+    def counted(self, peer: NodeId, progress: Progress) -> bool:
+        """And it holds the entry that names it."""
+        return self.known(peer, progress) and progress.match >= self._node.members[peer].index
 
     def tick(self) -> None:
         """Check-quorum (thesis 6.2)."""
@@ -125,7 +133,7 @@ class RaftElection:
         node = self._node
         node.become_candidate(pre=True)
         self._begin(transfer=False)
-        self._empties = {node.id} if node.log.empty else set()
+        self._empties = {node.id} if node.new else set()
         for voter in node.config.other_voters:
             node.reply(
                 PreVote(
@@ -228,12 +236,12 @@ class RaftElection:
             node.vote_for(request.sender)
             self.restart_timer()
         term = request.term if granted else node.hard_state.term
-        node.reply(VoteReply(node.id, request.sender, term, node.uuid, granted, pre, node.log.empty))
+        node.reply(VoteReply(node.id, request.sender, term, node.uuid, granted, pre, node.new))
 
     def _counts(self, request: PreVote, pre: bool) -> bool:
         """Does my vote count? Not where my disk may have forgotten one."""
         node = self._node
-        if not node.log.empty:
+        if not node.new:
             return node.named
         if not request.empty:
             return dict(request.founding).get(node.id) == node.uuid
