@@ -34,7 +34,7 @@ class Proposer:
         self.id = name
         self._world = world
         self._random = world.plan.stream(f"client/{name}")
-        self._rate = world.plan.shape.rate
+        self._rate, self._reads = world.plan.shape.rate, world.plan.shape.reads
         self._count = self._attempts = 0
         self._open: dict[int, _Question] = {}
         self._leader: Process | None = None
@@ -56,7 +56,7 @@ class Proposer:
             return
         self._world.timeline.callLater(self._random.expovariate(self._rate), self._come)
         if len(self._open) < MOST:
-            self._ask(self._random.random() < 0.7)
+            self._ask(self._random.random() >= self._reads)
 
     def _ask(self, proposes: bool) -> None:
         self._count += 1

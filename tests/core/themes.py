@@ -28,7 +28,9 @@ def _late_pings(random: Random, plan: Plan) -> Iterator[Fault]:
     for at in _times(random, plan, 1.3):
         node, *others = random.sample(_voters(plan), plan.shape.voters)
         yield Fault("transfer", "", at, node)
-        yield Fault("delay", "", at, REGISTER_NODE, (node,), "", random.uniform(0.2, 0.6), by=random.uniform(0.03, 0.4))
+        yield Fault(
+            "delay", "of any kind", at, REGISTER_NODE, (node,), "", random.uniform(0.2, 0.6), by=random.uniform(0.03, 0.4)
+        )
         for third in others:
             lost = random.choice((1.0, 1.0, random.random()))
             yield Fault("drop", "pings", at, REGISTER_NODE, (third,), "", random.uniform(0.2, 0.4), lost)
@@ -46,7 +48,7 @@ def _late_answers(random: Random, plan: Plan) -> Iterator[Fault]:
     somebody else may lead, and its clients go on reading."""
     for at in _times(random, plan, 1.4):
         cut_at = at + random.uniform(0.02, 0.1)
-        yield Fault("delay", "", at, ANYONE, (LEADER,), "", cut_at - at + 0.01, by=random.choice((0.05, 0.15, 0.35)))
+        yield Fault("delay", "replies", at, ANYONE, (LEADER,), "", cut_at - at + 0.01, by=random.choice((0.05, 0.15, 0.35)))
         yield Fault("cut", "one", cut_at, LEADER, (), "", random.uniform(0.5, 1.1))
 
 
