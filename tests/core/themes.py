@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from tests.simulation.mischief import LEADER
+from tests.simulation.mischief import LEADER, REGISTER
 from tests.simulation.plan import ANYONE, Fault, Plan
 from tests.simulation.themes import QUICK, REGISTER_NODE, Theme
 
@@ -82,9 +82,35 @@ def _forgetting(random: Random, plan: Plan) -> Iterator[Fault]:
         at += random.uniform(3.0, 4.5)
 
 
+def _alone_with_the_register(random: Random, plan: Plan) -> Iterator[Fault]:
+    """One replica and the register are cut off from the others: it leads, soon with nobody else in sync. Then it dies and
+    the register's disk is gone, and the others, who know of none of this, are back: they must wait for it."""
+    at = 1.5
+    while at < plan.seconds - 4.0:
+        alone, seconds = random.choice(_voters(plan)), random.uniform(1.2, 1.9)
+        yield Fault("cut", "halves", at, alone, (REGISTER_NODE,), "", seconds)
+        gone = at + seconds - random.uniform(0.01, 0.1)
+        yield Fault("register is lost", "", gone, REGISTER, (), "", random.uniform(0.01, 0.15))
+        yield Fault("crash", "loses", gone + 0.001, alone, (), "", random.uniform(0.6, 1.5))
+        at += seconds + random.uniform(1.5, 2.5)
+
+
+def _slow_and_behind(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Disks stall while the log is cut down: a snapshot is sent to one that has what is in it already, and more."""
+    for at in _times(random, plan, 1.0):
+        node, seconds = random.choice(_voters(plan)), random.uniform(0.15, 0.8)
+        yield Fault("stall", "", at, node, (), "", seconds)
+        yield Fault("compact", "", at + seconds * random.uniform(0.5, 1.0), LEADER)
+        if random.random() < 0.5:
+            late = random.uniform(0.05, 0.4)
+            yield Fault("delay", random.choice(("of any kind", "replies")), at, node, (ANYONE,), "", seconds, by=late)
+
+
 THEMES = (
     Theme("late pings", _late_pings, "appointed", {**QUICK, "suspect_ticks": 20}),
-    Theme("late answers", _late_answers, "", {**QUICK, "rate": 8.0}),
+    Theme("late answers", _late_answers, "", {**QUICK, "rate": 8.0, "reads": 0.5}),
     Theme("founding", _founding, "", QUICK),
+    Theme("alone with the register", _alone_with_the_register, "appointed", QUICK),
+    Theme("slow and behind", _slow_and_behind, "", {**QUICK, "keep_entries": 4, "snapshot_chunk": 4_000, "rate": 8.0}),
     Theme("forgetting", _forgetting, "raft", {"hand_over_ticks": None, "rate": 8.0}),
 )

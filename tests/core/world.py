@@ -412,9 +412,10 @@ class CoreWorld:
     # The register
 
     def all_remember(self) -> bool:
-        """Everyone has the latest view on disk, and none is on its way."""
-        known = all(voter.up and voter.disk.hard_state.view == self.rules.views.present for voter in self.voters)
-        return known and all(map(self.may_forget, self.voters)) and self._register_rests()
+        """May the register's disk be lost? Here one replica that has the latest view on its own is enough: whoever takes
+        over waits for all of them."""
+        known = any(voter.disk.hard_state.view == self.rules.views.present for voter in self.voters)
+        return known and self.failing_disk is None and self._register_rests()
 
     def nobody_knows_yet(self) -> bool:
         """The register has stored a view, and everyone has the one before on disk."""
