@@ -1,59 +1,41 @@
 """One run of the core: its replicas, the register, clients, the faults of a plan, and the checkers that watch all of it.
 
 As `simulation.world`, by the same names where `simulation.faults` and `simulation.mischief` use them, so that a fault is the
-same thing in both. What is not here: ledger, wire format, the loop of the replicator. A run is some twenty times as cheap.
+same thing in both. What is not here: ledger, wire format, the loop of the replicator.
 """
 
 from __future__ import annotations
 
 import traceback
-import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from attrs import evolve
 
 import tests.simulation.faults  # noqa: F401  (fills the catalogue)
-from tests.core.checkers import Acknowledged, NothingUnsaved
 from tests.core.disk import Disk
 from tests.core.process import Process
 from tests.core.proposers import Proposer
 from tests.core.registrar import REGISTRAR, Registrar
 from tests.core.snapshots import Part, PartReply
-from tests.core.timeline import Timeline
+from tests.core.watching import Watched
 from tests.simulation.checkers import (
-    CommittedForEver,
-    Durable,
-    EqualDigests,
-    FreshReads,
-    LogMatching,
-    OneLeaderATerm,
     Violation,
 )
 from tests.simulation.mischief import End, Mischief
 from tests.simulation.network import Links
 from tests.simulation.plan import ANYONE, Plan
-from tests.simulation.promises import LeadersAreHeard
-from tests.simulation.rules import Rules
-from tests.simulation.watch import holds_on_disk
 from tests.simulation.world import REST, Failed
 from toystore.consensus.messages import (
     Append,
     AppendReply,
     Ask,
-    Entry,
     Heartbeat,
-    HeartbeatReply,
-    Kind,
     Message,
     Ping,
-    SnapshotMeta,
     TimeoutNow,
     Vote,
     VoteReply,
 )
-from toystore.consensus.ready import Ready
-from toystore.consensus.views import View
 
 ARRIVES = "an acknowledgement arrives"
 SENT = {
@@ -69,7 +51,7 @@ OF_OFFICES = {Append, Heartbeat, Ask, Ping}
 """Where leaders are appointed: what only a leader, or the register, sends."""
 
 
-class CoreWorld:
+class CoreWorld(Watched):
     """`trace` is given each line of what happens, and `messages` each message as it is sent."""
 
     def __init__(
@@ -78,12 +60,10 @@ class CoreWorld:
         trace: Callable[[str], None] | None = None,
         messages: Callable[[float, Message, Sequence[float]], None] | None = None,
     ) -> None:
-        self.plan = plan
-        self._trace, self._messages = trace, messages
+        super().__init__(plan, trace)
+        self._messages = messages
+        self.clock = self.timeline
         shape = plan.shape
-        self.timeline = self.clock = Timeline()
-        self.tally: Counter[str] = Counter()
-        self.violation, self._violated_at = "", 0.0
         voters = tuple(f"order-{n}" for n in range(1, shape.voters + 1))
         learners = tuple(f"catalog-{n}" for n in range(1, shape.learners + 1))
         appointed = plan.election == "appointed"
@@ -100,18 +80,8 @@ class CoreWorld:
         self.voters = [self.processes[node] for node in voters]
         self.registrar = Registrar(self, self._save_seconds("register")) if appointed else None
         self.between: Process | None = None
-        self.failing_disk: Process | None = None
-        self.forgetful: dict[str, str] = {}
-        """Whose disk has lost what it may have acknowledged, under which uuid; until another is named."""
-        self.acknowledged: dict[tuple[str, str], int] = {}
-        """How far a leader has heard that a storage, by node and uuid, has come."""
         self.skew: dict[str, float] = {}
         self._asked = (0, 0)
-        self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
-        self.committed, self._durable = CommittedForEver(), Durable(shape.voters)
-        self._digests, self.reads, self._told = EqualDigests(), FreshReads(), Acknowledged()
-        self._unsaved, self.rules = NothingUnsaved(), Rules(self, voters)
-        self._heard = LeadersAreHeard(shape.voters, 2 * shape.election_ticks[0] * shape.tick * 1.06 + 0.05)
         self.clients = {f"front-{n}": Proposer(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
         self.mischief = Mischief(self, plan.faults)
 
@@ -141,7 +111,7 @@ class CoreWorld:
         if kind in OF_OFFICES and self.registrar is not None:
             self.rules.sent(message)
         if kind is not Part and kind is not PartReply and isinstance(sender, Process):
-            self._reveals(sender, message)
+            self.reveals(sender, message)
         delays = self.links.fate(message)
         moment = SENT.get(kind)
         if moment is not None:
@@ -151,12 +121,6 @@ class CoreWorld:
         to = self.processes.get(message.to) or self.registrar
         for delay in delays:
             self.timeline.callLater(delay, to.arrive, message)  # type: ignore[union-attr]
-
-    def _reveals(self, sender: Process, message: Message) -> None:
-        try:
-            self._unsaved.leaves(sender.disk, message)
-        except Violation as violation:
-            self.violate(f"{sender.id}: {violation}")
 
     def _leaves(self, moment: str, message: Message, delays: Sequence[float]) -> None:
         if isinstance(message, AppendReply):
@@ -177,159 +141,12 @@ class CoreWorld:
         if sender is not None and sender.up:
             sender.clock.later(0.0, sender.unreachable, message.to)
 
-    def answer_arrives(self, process: Process, message: AppendReply | HeartbeatReply) -> None:
-        """It hears this now, and is not paused."""
-        if message.sender in self.config.voters:
-            self._heard.answered(process.id, message.sender, self.timeline.now)
-            if isinstance(message, AppendReply) and not message.rejected and process.leads:
-                place = message.sender, message.uuid
-                self.acknowledged[place] = max(self.acknowledged.get(place, 0), message.match)
-
-    # The trace
-
-    def note(self, what: str) -> None:
-        if self._trace is not None:
-            self._trace(f"{self.timeline.now:10.6f} {what}")
-
-    def check(self, demand: Callable[..., object], *arguments: object) -> bool:
-        """Have a checker look; what it finds ends the run."""
-        try:
-            return bool(demand(*arguments))
-        except Violation as violation:
-            self.violate(str(violation))
-            return False
-
-    def violate(self, what: str) -> None:
-        if not self.violation:
-            self.violation, self._violated_at = what, self.timeline.now
-            self.note(f"VIOLATION {what}")
-
-    @property
-    def fingerprint(self) -> str:
-        """Of all that happened: the same plan gives the same, in any process."""
-        heads = [process.disk.state.head.digest for process in self.processes.values()]
-        told = f"{self.timeline.count} {self.timeline.now:.9f} {heads} {sorted(self.tally.items())} {self.violation}"
-        return f"{zlib.crc32(told.encode()):08x}"
-
-    # Watching
+    # What mischief does
 
     def leader(self) -> Process | None:
         """The one that leads in the highest term."""
         leaders = [process for process in self.voters if process.leads]
         return max(leaders, key=lambda process: process.node.hard_state.term, default=None)
-
-    def started(self, process: Process) -> None:
-        log = process.node.log
-        self.rules.started(process)
-        self.note(f"{process.id} is up, storage {process.disk.uuid}, log {log.base_index}..{log.last_index}")
-
-    def seen(self, process: Process) -> None:
-        """After each of its turns."""
-        node = process.node
-        leads = node.leadership is not None
-        if leads and not (process.led and process.term_seen == node.hard_state.term):
-            self._new_leader(process)
-        elif process.led and not leads:
-            self.note(f"{process.id} leads no more: {node.gave_up}")
-        process.led, process.term_seen = leads, node.hard_state.term
-        commit = node.log.commit
-        if commit > process.commit_seen:
-            for index in range(max(process.commit_seen, node.log.base_index) + 1, commit + 1):
-                self._new_commit(process, node.log.entry(index))
-            process.commit_seen = commit
-        self.rules.seen(process)
-
-    def _new_leader(self, process: Process) -> None:
-        log, term = process.node.log, process.node.hard_state.term
-        process.led_since = self.timeline.now
-        self._heard.began(process.id)
-        self.tally["elections"] += 1
-        self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
-        self.check(self._leaders.leads, term, process.id)
-        if self.registrar is not None:
-            self.check(self.rules.views.leads, process.id, term)
-        terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
-        self.check(self.committed.leads, process.id, term, log.base_index, terms)
-        self.mischief.at("somebody is elected", process.id)
-
-    def leads_on(self, process: Process) -> None:
-        """After a tick at which it led."""
-        if self.registrar is None and not process.stopping:
-            since = max(process.led_since, process.clock.runs_since)
-            self.check(self._heard.leads, process.id, since, self.timeline.now)
-
-    def _new_commit(self, process: Process, entry: Entry) -> None:
-        index, term = entry.index, entry.term
-        if self.check(self.committed.committed, process.id, index, term, process.term()):
-            self._first_commit(process, entry)
-        self.rules.commits(process, index, term)
-
-    def _first_commit(self, process: Process, entry: Entry) -> None:
-        """Nobody held it to be committed before."""
-        index, term = entry.index, entry.term
-        self.tally["commits"] += 1
-        self.tally["renames"] += index > 1 and entry.kind is Kind.MEMBERS
-        self.check(self._told.committed, index, entry.data)
-        holders = [voter.id for voter in self.voters if holds_on_disk(voter, index, term) or self._has_forgotten(voter)]
-        if self.registrar is None:
-            self.check(self._durable.committed, index, holders)
-        else:
-            disks = {voter.id: voter.disk.uuid for voter in self.voters}
-            asked = self.rules.asked_by(process)
-            self.check(self.rules.views.committed, index, disks, holders, asked)
-        if self._trace is not None:
-            self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
-        self.mischief.at("an entry is committed", process.id)
-
-    def _has_forgotten(self, process: Process) -> bool:
-        """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
-        uuid = self.forgetful.get(process.id)
-        if uuid is not None and uuid != process.disk.uuid and self.counts(process):
-            del self.forgetful[process.id]
-            uuid = None
-        return uuid is not None
-
-    def saving(self, process: Process, entries: Sequence[Entry]) -> None:
-        self.rules.saves(process, entries)
-        state, first = process.disk.state, entries[0].index
-        if first <= state.last_index():
-            self.tally["truncations"] += 1
-            self.note(f"{process.id} drops {first}..{state.last_index()}")
-            self.mischief.at("entries are dropped", process.id)
-        previous = state.term_at(first - 1) or 0
-        for entry in entries:
-            self.check(self._log_matching.saved, process.id, entry, previous)
-            previous = entry.term
-
-    def saved(self, process: Process, ready: Ready) -> None:
-        if ready.hard_state is not None:
-            self.rules.synced(process, ready.hard_state)
-            self.mischief.at("a term is saved", process.id)
-        if ready.entries:
-            self.mischief.at("entries are saved", process.id)
-
-    def applied(self, process: Process, digests: Sequence[tuple[int, int]]) -> None:
-        self.rules.applied(process, digests[0][0], digests[-1][0])
-        for index, digest in digests:
-            self.check(self._digests.applied, process.id, index, digest)
-        self.mischief.at("something is applied", process.id)
-
-    def installed(self, process: Process, meta: SnapshotMeta, digest: int) -> None:
-        self.tally["snapshots"] += 1
-        self.note(f"{process.id} installs a snapshot as of {meta.index}")
-        self.check(self._digests.applied, process.id, meta.index, digest)
-        self.rules.installed(process, meta.index)
-        self.mischief.at("a snapshot is installed", process.id)
-
-    def told(self, process: Process, data: bytes, index: int) -> None:
-        """A client has its answer."""
-        self.reads.acknowledge(index)
-        if data:
-            self.tally["acknowledged"] += 1
-            self.check(self._told.told, data, index)
-            self.mischief.at("a client is told", process.id)
-        else:
-            self.tally["reads"] += 1
 
     def sync_failed(self, process: Process) -> None:
         """It ends itself."""
@@ -339,8 +156,6 @@ class CoreWorld:
         self.tally["failed syncs"] += 1
         self.kill(process, 0, "a sync failed")
         self.timeline.callLater(0.1, self.start, process)
-
-    # What mischief does
 
     def kill(self, process: Process, keep: int, how: str) -> None:
         self.tally["crashes"] += 1
@@ -384,14 +199,6 @@ class CoreWorld:
         """See `simulation.faults`: what a disk may forget."""
         return self.failing_disk is None and all(map(self.counts, self.voters)) and not self._change_under_way()
 
-    def counts(self, process: Process) -> bool:
-        """Is its disk one that all know to have everything?"""
-        if self.registrar is None:
-            member = process.disk.state.synced_head.members.get(process.id)
-            return member is not None and member.uuid == process.disk.uuid
-        view = self.rules.views.present
-        return view is not None and view.in_sync.get(process.id) == process.disk.uuid
-
     def _change_under_way(self) -> bool:
         if self.registrar is None or self.rules.views.present is None:
             return False
@@ -429,23 +236,6 @@ class CoreWorld:
 
     def _register_rests(self) -> bool:
         return self.registrar is not None and not self.registrar.writing
-
-    def stored(self, view: View) -> None:
-        before = self.rules.views.present
-        self.note(f"the register stores {view}")
-        self.tally["views"] += 1
-        self.rules.stored(view)
-        if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
-            self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `simulation.faults`
-            self.failing_disk = None
-        self.mischief.at("a view is stored", view.leader)
-        if before is not None:
-            for node in view.in_sync.keys() - before.in_sync.keys():
-                self.tally["joins"] += 1
-                self.mischief.at("somebody joins", node)
-            for node in before.in_sync.keys() - view.in_sync.keys():
-                self.tally["drops"] += 1
-                self.mischief.at("somebody is dropped", node)
 
     def start_register(self) -> None:
         if self.registrar is not None and not self.registrar.up:
