@@ -22,6 +22,8 @@ from tests.simulation.world import Failed
 ROOT = Path(__file__).parents[2]
 SEEDS = {"raft": 70, "appointed": 45}
 """In every run of the tests."""
+EACH = 6
+"""More of them, with a theme in which everything comes."""
 LONG, SUITE = {"raft": 6_000, "appointed": 4_000}, 500
 """In `tox -e long`, and how many of them make a test."""
 
@@ -58,6 +60,8 @@ class Season:
             tally, points = self._played[election] = Counter[str](), Counter[str]()
             for seed in range(1, SEEDS[election] + 1):
                 play(draw(seed, election), tally, points)
+            for seed in range(1, EACH + 1):
+                play(draw(seed, election, "one of each"), tally, points)
         return self._played[election]
 
 
@@ -125,7 +129,7 @@ class TestASeed:
             draw(1, "raft", "tea")
 
     def test_has_a_theme_of_the_core_now_and_then(self) -> None:
-        told = {_one(THEMES[1].name, seed) for seed in range(1, 4)}
+        told = {_one("late answers", seed) for seed in range(1, 4)}
         assert len(told) == 3
         themed = [seed for seed in range(200) if draw(seed).faults in {_one(theme.name, seed) for theme in _elected()}]
         assert 20 < len(themed) < 80
@@ -145,12 +149,12 @@ class TestARun:
             world = CoreWorld(Plan(1, election, seconds=5.0))
             world.play()
             assert world.tally["acknowledged"] > 20
-            assert world.tally["crashes"] == world.tally["lost reads"] == 0
             assert world.tally["elections"] == 1
+            assert not world.mischief.points
 
     def test_that_can_not_come_to_rest_fails(self) -> None:
         world = CoreWorld(Plan(1, seconds=2.0))
-        world.timeline.callLater(2.5, lambda: [process.disk.stall() for process in world.voters[:2]])
+        world.timeline.callLater(2.0001, lambda: [process.disk.stall() for process in world.voters[:2]])
         with pytest.raises(Failed, match=r"not at rest 15\.0 s after everything was healed"):
             world.play()
 
@@ -171,4 +175,4 @@ class TestARun:
         world = CoreWorld(Plan(4, faults=faults, seconds=SECONDS))
         world.play()
         assert dict(world.mischief.points) == {"crash: loses": 1, "wipe": 1}
-        assert world.tally["renames"] == 1
+        assert world.tally["renames"] >= 1

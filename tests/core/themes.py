@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from tests.simulation.mischief import LEADER, REGISTER
+from tests.core.points import core_points
+from tests.simulation.mischief import ALL, LEADER, REGISTER
 from tests.simulation.plan import ANYONE, Fault, Plan
 from tests.simulation.themes import QUICK, REGISTER_NODE, Theme
 
@@ -106,7 +107,28 @@ def _slow_and_behind(random: Random, plan: Plan) -> Iterator[Fault]:
             yield Fault("delay", random.choice(("of any kind", "replies")), at, node, (ANYONE,), "", seconds, by=late)
 
 
+def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
+    """All that the catalogue has, and a crash at each moment, in any order; what needs a calm time may not come to be."""
+    points = list(core_points(plan.election))
+    random.shuffle(points)
+    step = (plan.seconds - 2.0) / len(points)
+    for count, point in enumerate(points):
+        at, seconds = 1.0 + count * step, random.uniform(0.1, 0.6)
+        voter, other = random.sample(_voters(plan), 2)
+        if point.startswith("when "):
+            by = random.uniform(0.0, 0.01)
+            yield Fault("crash", "loses", at, ANYONE, (), point.removeprefix("when "), random.uniform(0.01, 0.3), by=by)
+            continue
+        kind, _, way = point.partition(": ")
+        who = ALL if kind in ("restart of all", "rolling restart") else voter
+        share, by = random.uniform(0.2, 1.0), random.uniform(0.01, 0.1)
+        yield Fault(
+            kind, way, at, who, (other,) if kind != "cut" or way in ("halves", "pair") else (), "", seconds, share, by
+        )
+
+
 THEMES = (
+    Theme("one of each", _one_of_each),
     Theme("late pings", _late_pings, "appointed", {**QUICK, "suspect_ticks": 20}),
     Theme("late answers", _late_answers, "", {**QUICK, "rate": 8.0, "reads": 0.5}),
     Theme("founding", _founding, "", QUICK),
