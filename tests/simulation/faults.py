@@ -136,11 +136,11 @@ def _cut_pairs(world: World, way: str, node: str, whom: tuple[str, ...]) -> Iter
         return
     if way == "halves":
         camp = {node, *whom}
-        others = [other for other in (*replicas, *world.clients) if other not in camp]
+        others = [other for other in (*replicas, *world.front_ends) if other not in camp]
     elif way == "pair":
         camp, others = {node}, list(whom)
     elif way == "clients":
-        camp, others = {node}, list(world.clients)
+        camp, others = {node}, world.front_ends
     elif way == "register":
         camp, others = {node}, [REGISTRAR]
     else:
@@ -305,6 +305,19 @@ def failed_sync(world: World, wrong: Fault) -> bool | None:
         return False
     world.failing_disk = process
     process.disk.fail_next_save()
+    return None
+
+
+@fault("rot")
+def rot(world: World, wrong: Fault) -> bool | None:
+    """A bit flips in one of the rows on its disk; nobody knows until that is read."""
+    process = target(world, wrong)
+    if process is None or not process.up or not world.may_forget(process):
+        return False
+    rows = process.disk.rows()
+    world.failing_disk = process
+    world.forgetful[process.id] = process.disk.uuid
+    process.disk.rot(*rows[int(wrong.share * len(rows))])
     return None
 
 
