@@ -13,6 +13,7 @@ from attrs import evolve
 
 import tests.simulation.faults  # noqa: F401  (fills the catalogue)
 from tests.core.disk import Disk
+from tests.core.points import NOT_OF_THE_CORE
 from tests.core.process import Process
 from tests.core.proposers import Proposer
 from tests.core.registrar import REGISTRAR, Registrar
@@ -83,7 +84,12 @@ class CoreWorld(Watched):
         self.skew: dict[str, float] = {}
         self._asked = (0, 0)
         self.clients = {f"front-{n}": Proposer(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
-        self.mischief = Mischief(self, plan.faults)
+        self.mischief = Mischief(self, plan.without(*NOT_OF_THE_CORE).faults)
+
+    @property
+    def front_ends(self) -> list[str]:
+        """The names of the clients."""
+        return list(self.clients)
 
     # Disks
 
