@@ -12,6 +12,7 @@ now, its members have everything that this leader calls committed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_not
 from typing import TYPE_CHECKING
 
 from toystore.consensus.messages import Ask, Message, NodeId, Ping, Standing
@@ -98,6 +99,8 @@ class AppointedOffice:
         self._asked_at = 0
         self._held_up: dict[NodeId, tuple[int, int]] = {}
         """Since when (a tick) a member has not got past an index."""
+        self._views: tuple[object, ...] = ()
+        self._waited: dict[NodeId, set[str]] = {}
 
     @property
     def _view(self) -> View:
@@ -123,16 +126,23 @@ class AppointedOffice:
                 waited.setdefault(member, set()).add(uuid)
         return waited
 
+    def _waited_for_now(self) -> dict[NodeId, set[str]]:
+        """The same; it is asked for with every message, and changes only with one of the views."""
+        views = self._node.durable.view, self._node.hard_state.view, self._asked
+        if len(self._views) != len(views) or any(map(is_not, views, self._views)):
+            self._views, self._waited = views, self._waited_for()
+        return self._waited
+
     @property
     def rule(self) -> All:
-        return All(frozenset(self._waited_for()))
+        return All(frozenset(self._waited_for_now()))
 
     def known(self, peer: NodeId, progress: Progress) -> bool:
         return self.counted(peer, progress)
 
     def counted(self, peer: NodeId, progress: Progress) -> bool:
         """It answers from the storage that is waited for. (One that is waited for under two counts under neither.)"""
-        return self._waited_for().get(peer) == {progress.uuid}
+        return self._waited_for_now().get(peer) == {progress.uuid}
 
     # Changing who counts
 

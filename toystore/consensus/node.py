@@ -37,7 +37,7 @@ from toystore.consensus.messages import (
     TimeoutNow,
     VoteReply,
 )
-from toystore.consensus.ready import Ready, Role
+from toystore.consensus.ready import NOTHING, Ready, Role
 from toystore.consensus.settings import Limits, NodeConfig
 from toystore.consensus.views import Claim, View
 
@@ -172,6 +172,9 @@ class Node:
 
     def ready(self) -> Ready:
         """Everything there is to do. What is given is not given again."""
+        apply = self._take_apply()
+        if not (apply or self._urgent or self._reads or self._lost_reads or self._snapshots or self._wants_disk):
+            return NOTHING  # as after most messages
         send, self._urgent = tuple(self._urgent), []
         reads, self._reads = tuple(self._reads), []
         lost, self._lost_reads = tuple(self._lost_reads), []
@@ -180,7 +183,7 @@ class Node:
         forgot = self.forgot and self._saving_since is None
         if forgot:
             self._saving_since = self.now  # the new uuid is being written; `renewed` ends it
-        return Ready(send, hard_state, entries, replies, self._take_apply(), reads, lost, snapshots, forgot)
+        return Ready(send, hard_state, entries, replies, apply, reads, lost, snapshots, forgot)
 
     def _take_save(self) -> tuple[HardState | None, tuple[Entry, ...], tuple[Message, ...]]:
         if self._saving_since is not None or self.forgot:
@@ -317,6 +320,11 @@ class Node:
     def term_saved(self) -> bool:
         """Term, vote and view are on disk."""
         return self._saving is None and not self._unsaved_state
+
+    @property
+    def _wants_disk(self) -> bool:
+        """There is something to save, or to say once all before it is saved, or a new uuid to take; and the disk is free."""
+        return self._saving_since is None and (self.forgot or not self.settled)
 
     @property
     def settled(self) -> bool:

@@ -42,7 +42,7 @@ class Ready:
 
     @property
     def nothing(self) -> bool:
-        return self == NOTHING
+        return self is NOTHING or self == NOTHING
 
 
 NOTHING = Ready()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from attrs import Factory, frozen
 
 from toystore.consensus.messages import NodeId
@@ -40,11 +42,11 @@ class NodeConfig:
     """Where leaders are appointed: after how much silence a replica is dropped or replaced."""
     limits: Limits = Factory(Limits)
 
-    @property
+    @cached_property
     def other_voters(self) -> tuple[NodeId, ...]:
         return tuple(voter for voter in self.voters if voter != self.id)
 
-    @property
+    @cached_property
     def peers(self) -> tuple[NodeId, ...]:
         """Whom this node would lead."""
         return tuple(node for node in (*self.voters, *self.learners) if node != self.id)
