@@ -125,7 +125,7 @@ class TestASeed:
             plan = draw(1, theme.election or "raft", theme.name)
             assert plan.shape.election_ticks == theme.shape.get("election_ticks", plan.shape.election_ticks)
             assert plan.faults
-        with pytest.raises(ValueError, match="there is no theme 'tea' where leaders are raft; there are figure 8"):
+        with pytest.raises(ValueError, match="there is no theme 'tea' where leaders are raft; there are one of each"):
             draw(1, "raft", "tea")
 
     def test_has_a_theme_of_the_core_now_and_then(self) -> None:
