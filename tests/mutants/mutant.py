@@ -1,0 +1,172 @@
+"""A mutant: the program with one fault in it, made by a patch; and the search for a schedule in which that breaks a promise.
+
+A patch is `patches/NAME.patch`: lines of `field: value` (see `Mutant`), a blank line, a unified diff against `toystore/`.
+It is applied to a copy of the package in a temporary directory; the program itself knows nothing of mutants. The simulator
+then runs there as it does on the program, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import frozen
+
+ROOT = Path(__file__).parents[2]
+PATCHES = Path(__file__).parent / "patches"
+ELECTIONS = ("raft", "appointed")
+LANES = ("orders", "store", "operator")
+PATIENCE = 120.0
+"""Seconds that a schedule may take: far more than any does."""
+
+
+class Unfit(Exception):
+    """A patch that can not be read, or does not fit the program any more."""
+
+
+@frozen
+class Mutant:
+    """`wrong` is its fault in a line, `breaks` the rule that it breaks: a section of the design, of a paper.
+
+    `elections` are the ways to elect under which it must be found, within `schedules` from any seed on. `lane` says what a
+    schedule must have in it: `orders` (replicas of the ledger and clients of their leader), `store` (catalogs, feeds and
+    caches as well), `operator` (someone who accepts a loss as well).
+    """
+
+    name: str
+    wrong: str
+    breaks: str
+    elections: tuple[str, ...]
+    lane: str
+    schedules: int
+    diff: str
+
+    @classmethod
+    def read(cls, path: Path) -> Mutant:
+        """Raises Unfit."""
+        head, blank, diff = path.read_text().partition("\n\n")
+        fields = dict(line.partition(": ")[::2] for line in head.splitlines())
+        try:
+            elections = tuple(fields.pop("election").split(", "))
+            mutant = cls(
+                path.stem, fields.pop("wrong"), fields.pop("breaks"), elections, fields.pop("lane"),
+                int(fields.pop("schedules", "0")), diff,
+            )  # fmt: skip
+        except KeyError as error:
+            raise Unfit(f"{path}: the head lacks {error}") from error
+        if fields or not blank or not set(elections) <= set(ELECTIONS) or mutant.lane not in LANES:
+            raise Unfit(f"{path}: the head is not as it should be: {head!r}")
+        return mutant
+
+    @property
+    def files(self) -> list[str]:
+        """Those that it changes."""
+        return [line.removeprefix("+++ b/").strip() for line in self.diff.splitlines() if line.startswith("+++ ")]
+
+    @contextmanager
+    def tree(self) -> Iterator[Path]:
+        """A directory with the package, the fault in it, and the tests; as long as the context lasts. Raises Unfit."""
+        with tempfile.TemporaryDirectory(prefix=f"mutant-{self.name}-") as directory:
+            tree = Path(directory)
+            shutil.copytree(ROOT / "toystore", tree / "toystore")
+            (tree / "tests").symlink_to(ROOT / "tests")
+            (tree / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+            command = ["git", "apply", "--whitespace=nowarn", "--unsafe-paths", "-"]
+            patched = subprocess.run(
+                command, cwd=tree, env=_outside(tree), input=self.diff, text=True, capture_output=True, check=False
+            )
+            if patched.returncode:
+                raise Unfit(f"{self.name}.patch does not apply to the present toystore/:\n{patched.stderr}")
+            yield tree
+
+
+def _outside(tree: Path) -> dict[str, str]:
+    """An environment in which git finds no repository: within one it would leave out what is not in it, and say nothing."""
+    return os.environ | {"GIT_CEILING_DIRECTORIES": str(tree.parent)}
+
+
+def mutants(names: tuple[str, ...] = ()) -> list[Mutant]:
+    """All, or those of these names. Raises Unfit."""
+    paths = {path.stem: path for path in sorted(PATCHES.glob("*.patch"))}
+    unknown = [name for name in names if name not in paths]
+    if unknown:
+        raise Unfit(f"there is no mutant {', '.join(unknown)}; there are {', '.join(paths)}")
+    return [Mutant.read(paths[name]) for name in names or paths]
+
+
+@frozen
+class Found:
+    """What came of a search: in which schedule, counted from 1, a promise was broken (0: in none), and what was said.
+    `seconds` is how long the search took."""
+
+    schedule: int
+    what: str
+    seconds: float
+
+
+def hunt(mutant: Mutant, tree: Path, election: str, first: int, schedules: int) -> Found:
+    """Run schedules from the seed `first` on until one breaks a promise."""
+    command = [sys.executable, "-u", "-m", "tests.simulation", str(first), "--count", str(schedules), "--election", election]
+    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    began = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=tree, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            done, what = _listen(process)
+        finally:
+            process.kill()
+    return Found(done, what, time.monotonic() - began)
+
+
+def _listen(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """The schedule that broke a promise, counted from 1, and what was said of it; (0, "") where none did."""
+    assert process.stdout is not None
+    ended, said = 0, ""
+    watchdog = _Watchdog(process)
+    for line in process.stdout:
+        watchdog.restart()
+        said += line
+        if line.startswith("seed ") and ", at " in line and " s: " in line:
+            watchdog.stop()
+            return ended + 1, line.partition(" s: ")[2].strip()
+        ended += line.startswith("seed ")
+    watchdog.stop()
+    if watchdog.bit:
+        return ended + 1, f"no end within {PATIENCE:.0f} s"
+    if process.wait() != 0:
+        raise Unfit(f"the simulator does not run:\n{said}")
+    return 0, ""
+
+
+class _Watchdog:
+    """Kills a process that says nothing for `PATIENCE`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.bit = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._timer = threading.Timer(PATIENCE, self._bite)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _bite(self) -> None:
+        self.bit = True
+        self._process.kill()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def restart(self) -> None:
+        self.stop()
+        self._begin()
