@@ -52,7 +52,7 @@ def test_an_order_that_only_the_dead_leader_had_has_left_no_trace(shop: Shop) ->
     shop.network.fate = lambda message: []
     shop.submit(request)
     shop.run(0.05)
-    leader.kill(keep=True)
+    leader.kill(keep=1)
     shop.network.fate = prompt
     shop.buy()
     leader.boot()

@@ -14,20 +14,24 @@ from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+ROUNDING = 1e-6
+"""Seconds."""
+
 
 @implementer(IDelayedCall)
 class VirtualCall:
-    """A call to come. `clock` is the one that it was asked of."""
+    """A call to come. `clock` is the one that it was asked of, and shows `due` then."""
 
-    __slots__ = ("arguments", "call", "cancelled", "clock", "done", "keywords", "time")
+    __slots__ = ("arguments", "call", "cancelled", "clock", "done", "due", "keywords", "time")
 
-    def __init__(self, clock: VirtualClock, time: float, call: Callable[..., Any], arguments: Any, keywords: Any) -> None:
-        self.clock, self.time, self.call = clock, time, call
+    def __init__(self, clock: VirtualClock, delay: float, call: Callable[..., Any], arguments: Any, keywords: Any) -> None:
+        self.clock, self.call = clock, call
+        self.time, self.due = clock.due_in(delay), clock.seconds() + delay
         self.arguments, self.keywords = arguments, keywords
         self.cancelled = self.done = False
 
     def getTime(self) -> float:  # noqa: N802
-        return self.time
+        return self.due
 
     def active(self) -> bool:
         return not (self.cancelled or self.done)
@@ -40,10 +44,10 @@ class VirtualCall:
         self.cancelled = True
 
     def delay(self, seconds: float) -> None:
-        self.reset(self.time - self.clock.seconds() + seconds)
+        self.reset(self.getTime() - self.clock.seconds() + seconds)
 
     def reset(self, seconds: float) -> None:
-        self.time = self.clock.seconds() + seconds
+        self.time, self.due = self.clock.due_in(seconds), self.clock.seconds() + seconds
         self.clock.timeline.add(self)
 
 
@@ -76,18 +80,32 @@ class Timeline:
 class VirtualClock:
     """The clock of the world, and, with a `turn_over`, that of a process: what is called after each of its calls."""
 
-    def __init__(self, timeline: Timeline, turn_over: Callable[[], None] | None = None) -> None:
+    def __init__(self, timeline: Timeline, turn_over: Callable[[], None] | None = None, rate: float = 1.0) -> None:
         self.timeline = timeline
         self._turn_over = turn_over
         self._withheld: list[VirtualCall] = []
         self.paused = self.ended = False
+        self._rate = rate
+        self._zero, self._since = timeline.now, timeline.now
+        self._shown = 0.0
+        self._warped = rate != 1.0
 
     def seconds(self) -> float:
-        return self.timeline.now
+        if not self._warped:
+            return self.timeline.now
+        return max(self._shown, self._zero + (self.timeline.now - self._since) * self._rate)
+
+    def due_in(self, seconds: float) -> float:
+        """What time it is when so many seconds have passed on this clock."""
+        return self.timeline.now + seconds / self._rate
+
+    def run_at(self, rate: float) -> None:
+        """From now on it is too fast (above 1) or too slow. It never jumps, as a monotonic clock does not."""
+        self._zero, self._since, self._rate, self._warped = self.seconds(), self.timeline.now, rate, True
 
     def callLater(self, delay: float, callable: Any, *args: Any, **kw: Any) -> VirtualCall:  # noqa: N802, A002
         assert delay >= 0, delay
-        call = VirtualCall(self, self.timeline.now + delay, callable, args, kw)
+        call = VirtualCall(self, delay, callable, args, kw)
         self.timeline.add(call)
         return call
 
@@ -100,6 +118,13 @@ class VirtualClock:
         if self.paused:
             self._withheld.append(call)
             return
+        if self._warped:
+            due = call.due
+            if self.seconds() < due - ROUNDING:  # the clock has become slower since
+                call.time = self.due_in(due - self.seconds())
+                self.timeline.add(call)
+                return
+            self._shown = max(self._shown, due)
         call.done = True
         call.call(*call.arguments, **call.keywords)
         if self._turn_over is not None and not self.ended:

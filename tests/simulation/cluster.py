@@ -34,6 +34,7 @@ class Process:
         self.up = False
         self._cluster = cluster
         self._starts = 0
+        self._rate = 1.0
         self._mourners: list[Callable[[], None]] = []
 
     def boot(self) -> None:
@@ -42,7 +43,7 @@ class Process:
         cluster = self._cluster
         self._starts += 1
         self.failure = None
-        self.clock = VirtualClock(cluster.timeline, self._turn_over)
+        self.clock = VirtualClock(cluster.timeline, self._turn_over, self._rate)
         self.plug = _Plug(self, cluster.network)
         self.disk.stalled = False
         self.replica = Replicator(
@@ -67,8 +68,8 @@ class Process:
         self.failure = failure
         self._cluster.clock.callLater(0, self._cluster.ended, self, self.clock)
 
-    def kill(self, keep: bool = False) -> None:
-        """SIGKILL. `keep`: a save that was in flight has reached the disk."""
+    def kill(self, keep: int = 0) -> None:
+        """SIGKILL. `keep`: so many of the calls under way have been carried out by the disk."""
         self.clock.end()
         self.plug.close()
         self.disk.crash(keep)
@@ -76,6 +77,11 @@ class Process:
         mourners, self._mourners = self._mourners, []
         for mourner in mourners:
             self._cluster.clock.callLater(0.0005, mourner)
+
+    def set_rate(self, rate: float) -> None:
+        """Its monotonic clock runs at so many seconds a second, also after the next start."""
+        self._rate = rate
+        self.clock.run_at(rate)
 
     def when_dead(self, mourner: Callable[[], None]) -> None:
         self._mourners.append(mourner)

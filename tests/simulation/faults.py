@@ -1,5 +1,4 @@
-"""What goes wrong in a run: drawn from its seed, each kind from a stream of its own ("swarm testing": a run has some of
-the faults, and each of them mild or strong; Groce et al., ISSTA 2012).
+"""The catalogue of what can go wrong. Each function makes it so, and gives back what ends it.
 
 **What a disk may forget.** The promises hold while a majority keeps its disks. So at most one voter at a time is without
 what it once had on disk (wiped, or under a new uuid after a sync that failed), from then until the entry that names it
@@ -16,315 +15,378 @@ lies is not simulated there: if the only one in sync lies, nobody can know.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from random import Random
+from itertools import product
 from typing import TYPE_CHECKING
 
-from attrs import evolve, fields, frozen
-
 from tests.simulation.cluster import REGISTRAR, Process
-from tests.simulation.network import Streams
+from tests.simulation.mischief import ALL, LEADER, End, fault
+from tests.simulation.network import Trouble
+from tests.simulation.plan import ANYONE, Fault
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-CALM = 1.0
+QUIET = 2.0
 """Seconds without other faults around a lie."""
 
+TERM = 1.5
+"""Seconds that a process has to stop when it is told to."""
 
-@frozen
-class Faults:
-    """Rates are in events a second, over the whole cluster; shares in messages, writes or client calls. 0: none."""
 
-    loss: float
-    repeat: float
-    late: float
-    broken: float
-    """The share of client calls that are lost or late."""
-    slow_disk: float
-    """The share of writes that take long."""
-    cut: float
-    crash: float
-    relapse: float
-    """The share of writes of a term or vote after which the process dies, and is back within milliseconds: the one
-    moment at which a vote can be given twice."""
-    duel: float
+def target(world: World, wrong: Fault) -> Process | None:
+    """The process that it is about; None where there is none now."""
+    if wrong.who == LEADER:
+        return world.leader()
+    return world.processes.get(wrong.who)
+
+
+# Links --------------------------------------------------------------------------------------------------------------
+
+
+def _trouble(world: World, pairs: Iterable[tuple[str, str]], **what: float) -> End:
+    trouble = Trouble(**what)
+    for sender, to in pairs:
+        world.links.trouble(sender, to, trouble)
+    return lambda: world.links.end(trouble)
+
+
+def _between(wrong: Fault) -> list[tuple[str, str]]:
+    return [(wrong.who, to) for to in wrong.whom or (ANYONE,)]
+
+
+@fault("drop")
+def drop(world: World, wrong: Fault) -> End:
+    return _trouble(world, _between(wrong), drop=wrong.share)
+
+
+@fault("duplicate")
+def duplicate(world: World, wrong: Fault) -> End:
+    return _trouble(world, _between(wrong), duplicate=wrong.share, lateness=wrong.by)
+
+
+@fault("reorder")
+def reorder(world: World, wrong: Fault) -> End:
+    return _trouble(world, _between(wrong), reorder=wrong.share, lateness=wrong.by)
+
+
+@fault("delay")
+def delay(world: World, wrong: Fault) -> End:
+    return _trouble(world, _between(wrong), delay=wrong.by)
+
+
+@fault("clog")
+def clog(world: World, wrong: Fault) -> End:
+    """Nothing arrives until the end; then all of it."""
+    return _trouble(world, _between(wrong), clogged_until=world.timeline.now + wrong.seconds)
+
+
+@fault("half-open")
+def half_open(world: World, wrong: Fault) -> End:
+    """Whoever dies there dies like a machine without power: nobody is told, connections stay as they are."""
+    return _trouble(world, [(wrong.who, ANYONE), (ANYONE, wrong.who)], silent=True)
+
+
+# Partitions
+
+
+@fault("cut", "one", "in", "out", "pair", "halves", "ring", "clients", "register")
+def cut(world: World, wrong: Fault) -> End | bool:
+    """`who` from all replicas (both ways, or only what comes in or goes out), from one other, or with `whom` from all the
+    rest; everyone from all but two neighbours; `who` from its clients; `who` from the one that appoints."""
+    node = _named(world, wrong.who)
+    if node is None:
+        return False
+    return _trouble(world, list(_cut_pairs(world, wrong.way, node, wrong.whom)), cut=True)
+
+
+def _named(world: World, who: str) -> str | None:
+    leader = world.leader()
+    return (leader.id if leader is not None else None) if who == LEADER else who
+
+
+def _cut_pairs(world: World, way: str, node: str, whom: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    replicas = [*world.processes, *([REGISTRAR] if world.registrar is not None else [])]
+    if way == "ring":
+        names = list(world.processes)
+        for place, name in enumerate(names):
+            neighbours = {names[place - 1], names[(place + 1) % len(names)], name}
+            yield from ((name, other) for other in names if other not in neighbours)
+        return
+    if way == "halves":
+        camp = {node, *whom}
+        others = [other for other in (*replicas, *world.clients) if other not in camp]
+    elif way == "pair":
+        camp, others = {node}, list(whom)
+    elif way == "clients":
+        camp, others = {node}, list(world.clients)
+    elif way == "register":
+        camp, others = {node}, [REGISTRAR]
+    else:
+        camp, others = {node}, [other for other in replicas if other != node]
+    for inside, outside in product(sorted(camp), others):
+        if way != "out":
+            yield outside, inside
+        if way != "in":
+            yield inside, outside
+
+
+# Processes ------------------------------------------------------------------------------------------------------------
+
+
+@fault("crash", "loses", "keeps", "keeps a part", "tears")
+def crash(world: World, wrong: Fault) -> bool | None:
+    """SIGKILL, or no power: what was being written is lost, is there, or is there in part (`share`); or its last write is
+    torn, which the next open takes for none."""
+    process = target(world, wrong)
+    if process is None or not process.up:
+        return False
+    world.kill(process, _kept(wrong, process), wrong.way)
+    world.clock.callLater(wrong.seconds, world.start, process)
+    return None
+
+
+def _kept(wrong: Fault, process: Process) -> int:
+    """How many of the calls that its disk has not answered yet have been carried out."""
+    waiting = process.disk.waiting
+    match wrong.way:
+        case "keeps":
+            return waiting
+        case "keeps a part":
+            return round(wrong.share * waiting)
+        case "tears":
+            return max(0, waiting - 1)
+        case _:
+            return 0
+
+
+@fault("restart of all", "loses", "keeps")
+def restart_all(world: World, wrong: Fault) -> None:
+    """The lights go out; they are back one after the other."""
+    for place, process in enumerate(world.processes.values()):
+        if process.up:
+            world.kill(process, _kept(wrong, process), "with all others")
+        world.clock.callLater(wrong.seconds * (1 + (place * wrong.share) % 1), world.start, process)
+
+
+@fault("rolling restart")
+def rolling_restart(world: World, wrong: Fault) -> None:
+    """One after the other is told to stop, and started again."""
+    for place, process in enumerate(world.processes.values()):
+        world.clock.callLater(place * (wrong.seconds + TERM), _stop, world, process, wrong.seconds)
+
+
+@fault("stop")
+def stop(world: World, wrong: Fault) -> bool | None:
+    process = target(world, wrong)
+    return None if process is not None and _stop(world, process, wrong.seconds) else False
+
+
+def _stop(world: World, process: Process, seconds: float) -> bool:
+    able = process.up and not process.clock.paused and not world.mischief.over
+    if able:
+        world.stop(process, TERM)
+        world.clock.callLater(TERM + seconds, world.start, process)
+    return able
+
+
+@fault("duel")
+def duel(world: World, wrong: Fault) -> End | bool:
     """The leader dies; the others are in two camps that do not hear one another, and it is back in time to vote for both
     sides: everything comes to it twice, and it dies again whenever it has voted."""
-    pause: float
-    sleep: float
-    """Pauses of a leader for more than ten seconds."""
-    stall: float
-    full: float
-    wipe: float
-    sync: float
-    """Syncs that fail."""
-    lie: float
-    stop: float
-    """SIGTERM, and a start."""
-    register: float
-    """Where leaders are appointed: crashes and pauses of the one who does."""
-    amnesia: float
-    """Where leaders are appointed: the register of views loses its disk."""
+    leader = world.leader()
+    if leader is None or world.between is not None:
+        return False
+    camp = [voter.id for voter in world.voters if voter is not leader]
+    half = camp[: len(camp) // 2]
+    pairs = [(a, b) for a, b in product(camp, camp) if (a in half) != (b in half)]
+    mend = _trouble(world, pairs, cut=True)
+    hush = _trouble(world, [(ANYONE, leader.id)], echo=wrong.by)
+    world.between = leader
+    world.kill(leader, 0, f"and is between {half} and the others")
+    world.clock.callLater(wrong.seconds * wrong.share, world.start, leader)
 
-    @classmethod
-    def drawn(cls, streams: Streams, without: tuple[str, ...] = ()) -> Faults:
-        """Each with the probability `_CHANCE` gives it; `without` takes some away, and changes no other."""
-        faults = {}
-        for name, (chance, low, high) in _STRENGTHS.items():
-            random = streams(f"faults/{name}")
-            on, strength = random.random() < chance, random.uniform(low, high)
-            faults[name] = strength if on and name not in without else 0.0
-        return cls(**faults)
+    def end() -> None:
+        world.between = None
+        mend()
+        hush()
 
-    def __str__(self) -> str:
-        strengths = {field.name: getattr(self, field.name) for field in fields(Faults)}
-        return ", ".join(f"{name} {strength:.3f}" for name, strength in strengths.items() if strength)
-
-    def heal(self) -> Faults:
-        return evolve(self, **{field.name: 0.0 for field in fields(Faults)})
+    return end
 
 
-_STRENGTHS: dict[str, tuple[float, float, float]] = {
-    "loss": (0.5, 0.005, 0.2),
-    "repeat": (0.5, 0.01, 0.2),
-    "late": (0.5, 0.01, 0.3),
-    "broken": (0.5, 0.01, 0.2),
-    "slow_disk": (0.5, 0.01, 0.3),
-    "cut": (0.6, 0.3, 2.0),
-    "crash": (0.7, 0.3, 2.0),
-    "relapse": (0.5, 0.05, 0.4),
-    "duel": (0.35, 0.3, 0.8),
-    "pause": (0.5, 0.2, 1.5),
-    "sleep": (0.04, 0.3, 0.6),
-    "stall": (0.4, 0.2, 1.0),
-    "full": (0.35, 0.2, 0.8),
-    "wipe": (0.5, 0.3, 1.5),
-    "sync": (0.3, 0.2, 0.6),
-    "lie": (0.25, 0.3, 0.8),
-    "stop": (0.4, 0.2, 0.8),
-    "register": (0.5, 0.2, 1.5),
-    "amnesia": (0.5, 0.5, 2.0),
-}
-"""The probability that a run has the fault, and its least and greatest strength."""
+@fault("pause")
+def pause(world: World, wrong: Fault) -> End | bool:
+    process = target(world, wrong)
+    if process is None or not process.up or process.clock.paused:
+        return False
+    process.clock.pause()
+    return process.clock.resume
 
 
-class Mischief:
-    """Does what goes wrong at a moment (what goes wrong with a message or a write is in `network` and `world`)."""
+@fault("transfer")
+def transfer(world: World, wrong: Fault) -> bool | None:
+    """The leader hands over to `who`, as an operator may ask."""
+    leader = world.leader()
+    if leader is None or leader.clock.paused:
+        return False
+    given = leader.replica.node.transfer(wrong.who if wrong.who in world.config.voters and wrong.who != leader.id else None)
+    leader.replica._act()
+    return None if given is not None else False
 
-    def __init__(self, world: World, streams: Streams) -> None:
-        self._world, self._streams = world, streams
-        self._relapses = streams("mischief/relapse")
-        self._between: Process | None = None
-        self._calm_until = 0.0
-        self.over = False
 
-    def begin(self) -> None:
-        kinds: dict[str, Callable[[Random], None]] = {
-            "cut": self._cut, "crash": self._crash, "duel": self._duel, "pause": self._pause, "sleep": self._sleep,
-            "stall": self._stall, "full": self._full, "wipe": self._wipe, "sync": self._fail_sync,
-            "lie": self._lie, "stop": self._stop, "register": self._trouble_register, "amnesia": self._lose_register,
-        }  # fmt: skip
-        for name, happen in kinds.items():
-            rate = getattr(self._world.faults, name)
-            if rate:
-                self._again(self._streams(f"mischief/{name}"), rate, happen)
+# The register of views
 
-    def _again(self, random: Random, rate: float, happen: Callable[[Random], None]) -> None:
-        def due() -> None:
-            if not self.over:
-                if self._world.timeline.now >= self._calm_until:
-                    happen(random)
-                self._again(random, rate, happen)
 
-        self._later(random.expovariate(rate), due)
+@fault("register dies", "loses", "keeps", election="appointed")
+def register_dies(world: World, wrong: Fault) -> bool | None:
+    """A view that was being written is on its disk, or is not."""
+    registrar = world.registrar
+    if registrar is None or not registrar.up:
+        return False
+    registrar.kill(wrong.way == "keeps")
+    world.clock.callLater(wrong.seconds, world.start_register)
+    return None
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        self._world.clock.callLater(seconds, call)
 
-    def _any(self, random: Random) -> Process:
-        """The leader more often than others: what befalls it matters most."""
-        leader, at_leader = self._world.leader(), random.random() < 0.35
-        anyone = random.choice(list(self._world.processes.values()))
-        return leader if leader is not None and at_leader else anyone
+@fault("register pauses", election="appointed")
+def register_pauses(world: World, wrong: Fault) -> End | bool:
+    registrar = world.registrar
+    if registrar is None or not registrar.up or registrar.clock.paused:
+        return False
+    registrar.clock.pause()
+    return registrar.clock.resume
 
-    # The network
 
-    def _cut(self, random: Random) -> None:
-        """Between a node and another, all others, or all replicas (so that clients still reach a leader that is alone and
-        fill its log with what will never be committed); in one direction or both."""
-        world, node = self._world, self._any(random).id
-        replicas = [other for other in world.processes if other != node]
-        replicas += [REGISTRAR] if world.registrar is not None else []
-        others = random.choice((replicas, replicas, [*replicas, *world.clients], [random.choice(replicas)]))
-        inward, outward = random.choice(((True, False), (False, True), (True, True)))
-        pairs = [(other, node) for other in others if inward] + [(node, other) for other in others if outward]
-        world.note(f"{node} is cut off {'from' if inward else 'to'} {', '.join(others)}")
-        for pair in pairs:
-            world.links.cut(*pair)
+@fault("register is lost", election="appointed")
+def register_is_lost(world: World, wrong: Fault) -> bool | None:
+    registrar = world.registrar
+    if registrar is None or not registrar.up or not world.all_remember():
+        return False
+    registrar.lose()
+    world.tally["registers lost"] += 1
+    world.clock.callLater(wrong.seconds, world.start_register)
+    return None
 
-        def mend() -> None:
-            for pair in pairs:
-                world.links.mend(*pair)
 
-        self._later(random.uniform(0.2, 1.5), mend)
+# Disks ----------------------------------------------------------------------------------------------------------------
 
-    # Processes
 
-    def _crash(self, random: Random) -> None:
-        process, keep, seconds = self._any(random), random.random() < 0.5, random.uniform(0.02, 1.0)
-        if process.up:
-            self._world.kill(process, keep, "keeps the save in flight" if keep else "")
-            self._later(seconds, lambda: self._world.start(process))
+@fault("slow disk")
+def slow_disk(world: World, wrong: Fault) -> End:
+    """Some writes take `by` seconds longer."""
+    return world.slow_writes(wrong.who, wrong.share, wrong.by)
 
-    def _duel(self, random: Random) -> None:
-        leader, world = self._world.leader(), self._world
-        seconds, echo = random.uniform(0.5, 1.5), random.uniform(0.005, 0.08)
-        if leader is None or self._between is not None:
-            return
-        camp = [voter.id for voter in world.voters if voter is not leader]
-        random.shuffle(camp)
-        half = len(camp) // 2
-        pairs = [(a, b) for a in camp for b in camp if (a in camp[:half]) != (b in camp[:half])]
-        for pair in pairs:
-            world.links.cut(*pair)
-        self._between, world.links.echoes[leader.id] = leader, echo
-        world.kill(leader, False, f"and is between {camp[:half]} and {camp[half:]}")
-        self._later(random.uniform(0.1, 0.3), lambda: world.start(leader))
 
-        def over() -> None:
-            self._between = None
-            del world.links.echoes[leader.id]
-            for pair in pairs:
-                world.links.mend(*pair)
+@fault("stall")
+def stall(world: World, wrong: Fault) -> End | bool:
+    """Syncs do not end."""
+    process = target(world, wrong)
+    if process is None or not process.up or process.disk.stalled:
+        return False
+    process.disk.stall()
+    return process.release
 
-        self._later(seconds, over)
 
-    def voted(self, process: Process) -> None:
-        """It has written a term or a vote."""
-        random, share = self._relapses, self._world.faults.relapse
-        share = 0.7 if process is self._between else share
-        dies, moment, seconds = random.random() < share, random.uniform(0, 0.004), random.uniform(0.001, 0.03)
-        if dies and not self.over and self._world.timeline.now >= self._calm_until:
-            clock = process.clock
+@fault("full disk")
+def full_disk(world: World, wrong: Fault) -> End | bool:
+    process = target(world, wrong)
+    if process is None or process.disk.full:
+        return False
+    process.disk.full = True
 
-            def die() -> None:
-                if process.clock is clock and not clock.ended:
-                    self._world.kill(process, False, "having written a term or a vote")
-                    self._later(seconds, lambda: self._world.start(process))
+    def room() -> None:
+        process.disk.full = False
 
-            self._later(moment, die)
+    return room
 
-    def _pause(self, random: Random) -> None:
-        process, seconds = self._any(random), random.uniform(0.05, 1.2)
-        self._freeze(process, seconds)
 
-    def _sleep(self, random: Random) -> None:
-        leader, seconds = self._world.leader(), random.uniform(10, 11)
-        if leader is not None:
-            self._freeze(leader, seconds)
+@fault("failed sync")
+def failed_sync(world: World, wrong: Fault) -> bool | None:
+    process = target(world, wrong)
+    if process is None or not process.up or not world.may_forget(process):
+        return False
+    world.failing_disk = process
+    process.disk.fail_next_save()
+    return None
 
-    def _freeze(self, process: Process, seconds: float) -> None:
-        if process.up and not process.clock.paused:
-            self._world.note(f"{process.id} is paused for {seconds:.3f} s")
-            process.clock.pause()
-            clock = process.clock
-            self._later(seconds, clock.resume)
 
-    def _stop(self, random: Random) -> None:
-        process, seconds = self._any(random), random.uniform(0.02, 0.5)
-        if process.up and not process.clock.paused:
-            self._world.stop(process)
-            self._later(1.5 + seconds, lambda: self._world.start(process))
+@fault("wipe")
+def wipe(world: World, wrong: Fault) -> bool | None:
+    process = target(world, wrong)
+    if process is None or not process.up or not world.may_forget(process):
+        return False
+    world.kill(process, 0, "its disk is wiped")
+    world.forgetful[process.id] = process.disk.uuid
+    process.disk.wipe()
+    world.views.forgot(process.id)
+    world.tally["wipes"] += 1
+    world.clock.callLater(wrong.seconds, world.start, process)
+    return None
 
-    # The register of views
 
-    def _trouble_register(self, random: Random) -> None:
-        registrar, paused, keep, seconds = (
-            self._world.registrar,
-            random.random() < 0.4,
-            random.random() < 0.5,
-            random.random(),
-        )
-        if registrar is None or not registrar.up or registrar.clock.paused:
-            return
-        if paused:
-            self._world.note(f"the register is paused for {seconds:.3f} s")
-            registrar.clock.pause()
-            self._later(seconds, registrar.clock.resume)
-        else:
-            self._world.note("the register dies")
-            self._world.tally["register crashes"] += 1
-            registrar.kill(keep)
-            self._later(seconds, self._world.start_register)
+@fault("lie", election="raft")
+def lie(world: World, wrong: Fault) -> bool | None:
+    """The disk goes back to what it held `seconds` ago, under the same uuid."""
+    process = target(world, wrong)
+    if process is None or not process.up or process.leads or not world.all_is_well():
+        return False
+    world.mischief.quiet_until = world.timeline.now + wrong.seconds + QUIET
+    hard_state, state = process.disk.hard_state, deepcopy(process.disk.state)
+    leader = world.leader()
 
-    def _lose_register(self, random: Random) -> None:
-        registrar, seconds = self._world.registrar, random.uniform(0.01, 0.5)
-        if registrar is not None and registrar.up and self._world.all_remember():
-            self._world.note("the disk of the register is lost")
-            self._world.tally["registers lost"] += 1
-            registrar.lose()
-            self._later(seconds, self._world.start_register)
+    def forget() -> None:
+        if process.up and world.leader() is leader and not world.mischief.over:
+            world.kill(process, 0, f"its disk is back where it was {wrong.seconds:.3f} s ago")
+            process.disk.hard_state, process.disk.state = hard_state, state
+            state.undo_unsynced()
+            world.forgetful[process.id] = process.disk.uuid
+            world.tally["lies"] += 1
+            world.start(process)
 
-    # Disks
+    world.clock.callLater(wrong.seconds, forget)
+    world.clock.callLater(wrong.seconds + QUIET, world.forgetful.pop, process.id, None)
+    return None
 
-    def _stall(self, random: Random) -> None:
-        process, seconds = self._any(random), random.uniform(0.05, 0.8)
-        if process.up and not process.disk.stalled:
-            self._world.note(f"the disk of {process.id} stalls for {seconds:.3f} s")
-            process.disk.stall()
-            self._later(seconds, process.release)
 
-    def _full(self, random: Random) -> None:
-        process, seconds = self._any(random), random.uniform(0.1, 1.0)
-        self._world.note(f"the disk of {process.id} is full for {seconds:.3f} s")
-        process.disk.full = True
+@fault("compact")
+def compact(world: World, wrong: Fault) -> bool | None:
+    """The log is cut down to what is not applied, so that whoever lacks any of it needs a snapshot."""
+    process = target(world, wrong)
+    if process is None or not process.up or process.clock.paused:
+        return False
+    replica = process.replica
+    index = replica.node.log.applied
+    if index <= replica.node.log.base_index:
+        return False
+    replica.node.log.compact(index)
+    replica._storage.compact(index).addErrback(replica._fail)
+    return None
 
-        def room() -> None:
-            process.disk.full = False
 
-        self._later(seconds, room)
+# Clocks ---------------------------------------------------------------------------------------------------------------
 
-    def _wipe(self, random: Random) -> None:
-        process, seconds = self._any(random), random.uniform(0.02, 0.5)
-        if process.up and self._world.may_forget(process):
-            self._world.kill(process, False, "its disk is wiped")
-            self._world.forgetful[process.id] = process.disk.uuid
-            process.disk.wipe()
-            self._world.views.forgot(process.id)
-            self._world.tally["wipes"] += 1
-            self._later(seconds, lambda: self._world.start(process))
 
-    def _fail_sync(self, random: Random) -> None:
-        process = self._any(random)
-        if process.up and self._world.may_forget(process):
-            self._world.note(f"the next sync of {process.id} fails")
-            self._world.failing_disk = process
-            process.disk.fail_next_save()
+@fault("wall clock jumps", "forward", "back")
+def wall_clock(world: World, wrong: Fault) -> End:
+    """By `by` seconds; it is set right at the end."""
+    nodes = list(world.processes) if wrong.who == ALL else [wrong.who]
+    by = wrong.by if wrong.way == "forward" else -wrong.by
+    for node in nodes:
+        world.skew[node] = world.skew.get(node, 0.0) + by
 
-    def _lie(self, random: Random) -> None:
-        """The disk goes back to what it held a moment ago, under the same uuid."""
-        process, seconds = self._any(random), random.uniform(0.01, 0.3)
-        world = self._world
-        if process.up and not process.leads and world.all_is_well():
-            self._calm_until = world.timeline.now + seconds + CALM
-            world.links.calm = True
-            hard_state, state = process.disk.hard_state, deepcopy(process.disk.state)
-            leader = world.leader()
+    def right() -> None:
+        for node in nodes:
+            world.skew[node] -= by
 
-            def forget() -> None:
-                if process.up and world.leader() is leader and not self.over:
-                    world.kill(process, False, f"its disk is back where it was {seconds:.3f} s ago")
-                    process.disk.hard_state, process.disk.state = hard_state, state
-                    state.undo_unsynced()
-                    world.forgetful[process.id] = process.disk.uuid
-                    world.tally["lies"] += 1
-                    world.start(process)
+    return right
 
-            self._later(seconds, forget)
-            self._later(seconds + CALM, lambda: self._end_calm(process))
 
-    def _end_calm(self, liar: Process) -> None:
-        self._world.links.calm = self.over
-        self._world.forgetful.pop(liar.id, None)
+@fault("clock runs", "fast", "slow")
+def clock_rate(world: World, wrong: Fault) -> End | bool:
+    """The monotonic clock, by a share of `by`."""
+    process = target(world, wrong)
+    if process is None:
+        return False
+    process.set_rate(1 + wrong.by if wrong.way == "fast" else 1 - wrong.by)
+    return lambda: process.set_rate(1.0)

@@ -1,19 +1,21 @@
-"""The network between replicas, and the connections of clients to them.
+"""The network: what becomes of a message on each link, and the connections of clients.
 
-Each link has its own random streams, one for each kind of fault: to take one fault away changes nothing about the others.
+A link is one direction between two nodes. Each has its own random streams, one for each kind of fault: to take a fault
+away changes nothing about the others. What is wrong with it at the moment is set by `faults`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from attrs import define
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from tests.simulation.clock import VirtualClock
+from tests.simulation.plan import ANYONE
 from toystore.consensus.messages import Message
 from toystore.model import Order, Product, Request
 from toystore.replication.interface import NotLeader
@@ -22,6 +24,8 @@ from toystore.web.interface import Broken, Dated, Submitted, Unreachable
 if TYPE_CHECKING:
     from tests.simulation.cluster import Process
 
+T = TypeVar("T")
+
 Streams = Callable[[str], Random]
 """A source of random numbers for each name; the same name and seed give the same numbers."""
 
@@ -29,79 +33,178 @@ SHORTEST, LONGEST = 0.0002, 0.002
 """Seconds that a message takes where nothing is wrong."""
 
 
-class Links:
-    """What becomes of a message (`replication.loopback.Fate`).
+@define
+class Trouble:
+    """What a fault does to the links that it is about, as long as it lasts. Shares are of messages."""
 
-    `loss`, `repeat` and `late` are the shares of messages that are lost, that arrive twice, and that are late by up to
-    `lateness` seconds, which puts them out of order.
-    """
+    cut: bool = False
+    drop: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    """The share that is late by up to `lateness` seconds."""
+    lateness: float = 0.0
+    delay: float = 0.0
+    """Seconds that everything takes longer, up to twice as much."""
+    echo: float = 0.0
+    """Everything comes once more, so many seconds later."""
+    clogged_until: float = 0.0
+    """Nothing arrives before."""
+    silent: bool = False
+    """Half-open: nobody is told that the other end is dead."""
 
-    def __init__(self, streams: Streams, loss: float, repeat: float, late: float, lateness: float) -> None:
+
+class Link:
+    __slots__ = ("_chance", "_streams", "name", "troubles")
+
+    def __init__(self, streams: Streams, sender: str, to: str) -> None:
+        self.name = f"link/{sender}>{to}"
+        self.troubles: list[Trouble] = []
         self._streams = streams
-        self._loss, self._repeat, self._late, self._lateness = loss, repeat, late, lateness
-        self._cut: Counter[tuple[str, str]] = Counter()
-        self._links: dict[tuple[str, str], tuple[Random, Random, Random, Random]] = {}
-        self.calm = False
-        self.echoes: dict[str, float] = {}
-        """To whom everything comes twice, and how much later (seconds) the second time."""
+        self._chance: dict[str, Random] = {}
 
-    def cut(self, sender: str, to: str) -> None:
-        self._cut[sender, to] += 1
+    def draw(self, kind: str) -> float:
+        if kind not in self._chance:
+            self._chance[kind] = self._streams(f"{self.name}/{kind}")
+        return self._chance[kind].random()
 
-    def mend(self, sender: str, to: str) -> None:
-        self._cut[sender, to] -= 1
+    def delays(self, now: float) -> list[float]:
+        """Of the copies of a message that is sent now."""
+        usual = SHORTEST + (LONGEST - SHORTEST) * self.draw("usual")
+        if not self.troubles:
+            return [usual]
+        copies = [usual]
+        for trouble in self.troubles:
+            if trouble.cut or (trouble.drop and self.draw("drop") < trouble.drop):
+                return []
+            if trouble.duplicate and self.draw("duplicate") < trouble.duplicate:
+                copies.append(usual + trouble.lateness * self.draw("duplicate"))
+            if trouble.reorder and self.draw("reorder") < trouble.reorder:
+                copies[0] += trouble.lateness * self.draw("reorder")
+            if trouble.delay:
+                copies[0] += trouble.delay * (1 + self.draw("delay"))
+            if trouble.echo:
+                copies.append(usual + trouble.echo)
+            if trouble.clogged_until > now:
+                copies = [max(copy, trouble.clogged_until - now + usual) for copy in copies]
+        return copies
 
-    def connected(self, sender: str, to: str) -> bool:
-        return self.calm or not self._cut[sender, to]
+
+class Links:
+    """All links, by sender and receiver."""
+
+    def __init__(self, streams: Streams, now: Callable[[], float]) -> None:
+        self._streams, self._now = streams, now
+        self._links: dict[tuple[str, str], Link] = {}
+        self._everywhere: list[tuple[str, str, Trouble]] = []
+
+    def link(self, sender: str, to: str) -> Link:
+        link = self._links.get((sender, to))
+        if link is None:
+            link = self._links[sender, to] = Link(self._streams, sender, to)
+            link.troubles += [trouble for a, b, trouble in self._everywhere if _about(a, b, sender, to)]
+        return link
+
+    def trouble(self, sender: str, to: str, trouble: Trouble) -> None:
+        """Begins on the link; on all that there are and will be, where an end is `ANYONE`."""
+        self._everywhere.append((sender, to, trouble))
+        for (a, b), link in self._links.items():
+            if _about(sender, to, a, b):
+                link.troubles.append(trouble)
+
+    def end(self, trouble: Trouble) -> None:
+        self._everywhere = [known for known in self._everywhere if known[2] is not trouble]
+        for link in self._links.values():
+            link.troubles = [known for known in link.troubles if known is not trouble]
+
+    def calm(self) -> None:
+        """Nothing is wrong any more."""
+        self._everywhere.clear()
+        for link in self._links.values():
+            link.troubles.clear()
 
     def fate(self, message: Message) -> list[float]:
-        link = message.sender, message.to
-        if not self.connected(*link):
-            return []
-        if link not in self._links:
-            kinds = ("delay", "loss", "repeat", "late")
-            delay, loss, repeat, late = (self._streams(f"link/{link[0]}>{link[1]}/{kind}") for kind in kinds)
-            self._links[link] = delay, loss, repeat, late
-        else:
-            delay, loss, repeat, late = self._links[link]
-        if loss.random() < self._loss and not self.calm:
-            return []
-        copies = 2 if repeat.random() < self._repeat and not self.calm else 1
-        delays = [self._delay(delay, late) for _ in range(copies)]
-        echo = self.echoes.get(message.to)
-        return delays if echo is None or self.calm else [*delays, delays[0] + echo]
+        """As `replication.loopback.Fate`."""
+        return self.link(message.sender, message.to).delays(self._now())
 
-    def _delay(self, delay: Random, late: Random) -> float:
-        seconds = SHORTEST + (LONGEST - SHORTEST) * delay.random()
-        if late.random() < self._late and not self.calm:
-            seconds += late.random() * self._lateness
-        return seconds
+    def connected(self, sender: str, to: str) -> bool:
+        return not any(trouble.cut for trouble in self.link(sender, to).troubles)
+
+    def silent(self, sender: str, to: str) -> bool:
+        return any(trouble.silent for trouble in self.link(sender, to).troubles)
+
+
+def _about(sender: str, to: str, a: str, b: str) -> bool:
+    return sender in (ANYONE, a) and to in (ANYONE, b)
+
+
+class Calls:
+    """A client's connections to one node. TCP neither repeats nor reorders; it refuses, breaks, or keeps silent.
+
+    `call` carries a question there and the answer back, each by its link. What is lost is never answered; a process that
+    dies breaks its connections, unless nobody tells (half-open).
+    """
+
+    def __init__(self, client: str, process: Process, clock: VirtualClock, links: Links) -> None:
+        self.client, self.process, self._clock, self._links = client, process, clock, links
+
+    def call(self, carry_out: Callable[[], Deferred[T]]) -> Deferred[T]:
+        there, back = self._links.link(self.client, self.process.id), self._links.link(self.process.id, self.client)
+        now = self._clock.timeline.now
+        if not self.process.up or not self._links.connected(self.client, self.process.id):
+            if self._links.silent(self.client, self.process.id):
+                return Deferred()
+            return fail(Unreachable(f"{self.process.id} refuses the connection"))
+        answer: Deferred[T] = Deferred()
+
+        def arrive() -> None:
+            carry_out().addBoth(send_back)
+
+        def send_back(result: T | Failure) -> None:
+            for delay in back.delays(self._clock.timeline.now)[:1]:
+                self._clock.callLater(delay, deliver, result)
+
+        def deliver(result: T | Failure) -> None:
+            if not answer.called:
+                answer.callback(result)
+
+        for delay in there.delays(now)[:1]:
+            self.process.clock.callLater(delay, arrive)
+        self.process.when_dead(lambda: None if self._silent() else deliver(Failure(Broken("connection reset"))))
+        return answer
+
+    def _silent(self) -> bool:
+        return self._links.silent(self.process.id, self.client)
 
 
 class Connection:
-    """One order replica as a front end calls it (`web.interface.OrderService`): a connection refused, a request that
-    never arrives or arrives late, an answer that is lost. TCP neither repeats nor reorders."""
+    """One order replica as a front end calls it (`web.interface.OrderService`)."""
 
-    def __init__(
-        self, client: str, process: Process, clock: VirtualClock, links: Links, random: Random, broken: float
-    ) -> None:
-        self._client, self._process, self._clock = client, process, clock
-        self._links, self._random, self._broken = links, random, broken
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     @property
     def node(self) -> str:
-        return self._process.id
+        return self._calls.process.id
 
     def submit(self, requests: Sequence[Request]) -> Deferred[Submitted]:
+        process = self._calls.process
+
         def carry_out() -> Deferred[Submitted]:
-            replica = self._process.replica
-            term = replica.term() if self._process.up else 0
+            replica = process.replica
+            if not process.up:
+                return fail(NotLeader(None))
+            term = replica.term()
             return replica.submit(requests).addCallback(lambda results: Submitted(term, tuple(results)))
 
-        return self._call(carry_out)
+        return self._calls.call(carry_out)
 
     def read_linearizable(self, query: Callable[[Any], Any]) -> Deferred[Any]:
-        return self._call(lambda: self._process.replica.read_linearizable(query))
+        process = self._calls.process
+
+        def carry_out() -> Deferred[Any]:
+            return process.replica.read_linearizable(query) if process.up else fail(NotLeader(None))
+
+        return self._calls.call(carry_out)
 
     def order(self, number: int) -> Deferred[Dated[Order | None]]:
         return self.read_linearizable(lambda reader: reader.order(number)).addCallback(_dated)
@@ -111,39 +214,6 @@ class Connection:
 
     def product(self, name: str) -> Deferred[Dated[Product | None]]:
         return self.read_linearizable(lambda reader: reader.product(name)).addCallback(_dated)
-
-    def _call(self, carry_out: Callable[[], Deferred[Any]]) -> Deferred[Any]:
-        """The way there and back. A process that dies breaks its connections; what is lost is never answered."""
-        if not self._process.up or not self._links.connected(self._client, self.node):
-            return fail(Unreachable(f"{self.node} refuses the connection"))
-        answer: Deferred[Any] = Deferred()
-        incarnation = self._process.clock
-        lost_there, lost_back = (self._random.random() < self._broken and not self._links.calm for _ in "12")
-        delay_there, delay_back = (self._delay() for _ in "12")
-
-        def arrive() -> None:
-            if not self._process.up:
-                back(Failure(NotLeader(None)))
-            else:
-                carry_out().addBoth(back)
-
-        def back(result: Any) -> None:
-            if not lost_back and self._links.connected(self.node, self._client):
-                self._clock.callLater(delay_back, deliver, result)
-
-        def deliver(result: Any) -> None:
-            if not answer.called:
-                answer.callback(result)
-
-        if not lost_there:
-            incarnation.callLater(delay_there, arrive)
-            self._process.when_dead(lambda: deliver(Failure(Broken("connection reset"))))
-        return answer
-
-    def _delay(self) -> float:
-        seconds = self._random.uniform(SHORTEST, LONGEST)
-        slow = self._random.random()
-        return seconds if self._links.calm or slow > self._broken else seconds + slow / self._broken * 0.5
 
 
 def _dated(read: Any) -> Dated[Any]:

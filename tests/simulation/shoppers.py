@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.python.failure import Failure
 
-from tests.simulation.network import Connection
+from tests.simulation.network import Calls, Connection
 from toystore.frontend.leader import LeaderClient
 from toystore.model import CancelOrder, Done, Line, Order, OrderStatus, PlaceOrder, Refused, Request
 from toystore.replication.interface import Answer, NotLeader
@@ -28,14 +28,8 @@ class Shopper:
         self.id = name
         self._world = world
         self._random = world.streams(f"client/{name}")
-        self._rate = self._random.choice((4.0, 8.0, 16.0))
-        self._connections = [
-            Connection(
-                name, process, world.clock, world.links, world.streams(f"client/{name}/{process.id}"),
-                world.faults.broken,
-            )
-            for process in world.voters
-        ]  # fmt: skip
+        self._rate = world.plan.shape.rate
+        self._connections = [Connection(Calls(name, process, world.clock, world.links)) for process in world.voters]
         self.leader = LeaderClient(
             self._connections, world.clock, world.streams(f"client/{name}/search"),
             deadline=DEADLINE, unreachable_after=0.5, attempt_timeout=0.8,
@@ -114,6 +108,7 @@ class Shopper:
             case Done(index=index, order=Order() as placed):
                 world.reads.acknowledge(index)
                 world.check(world.orders.acknowledged, placed)
+                world.mischief.at("a client is told", self.id)
                 self._orders.append(placed)
                 self._over(order)
             case Refused(refusal):

@@ -11,8 +11,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.simulation.cluster import Process
-from toystore.consensus.messages import Entry, HardState, Kind
+from toystore.consensus.messages import AppendReply, Ask, Entry, HardState, Kind, Message, TimeoutNow, Vote, VoteReply
 from toystore.model import Order, Product
+from toystore.replication.snapshots import SnapshotChunk
 from toystore.storage.interface import Applied, Reader, Recovered, Spool, SpoolInfo
 from toystore.storage.memory import MemoryStorage
 
@@ -40,13 +41,16 @@ class WatchedStorage(MemoryStorage):
     def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
         if entries:
             self._world.saving(self._process, entries)
-        saved = super().save(hard_state, entries)
-        return saved if hard_state is None else saved.addCallback(self._voted, hard_state)
+        return super().save(hard_state, entries).addCallback(self._saved, hard_state, bool(entries))
 
-    def _voted(self, _: None, hard_state: HardState) -> None:
-        if hard_state.view is not None:
-            self._world.check(self._world.views.held, self._process.id, hard_state.view)
-        self._world.mischief.voted(self._process)
+    def _saved(self, _: None, hard_state: HardState | None, entries: bool) -> None:
+        world, process = self._world, self._process
+        if hard_state is not None and hard_state.view is not None:
+            world.check(world.views.held, process.id, hard_state.view)
+        if hard_state is not None:
+            world.term_saved(process)
+        if entries:
+            world.mischief.at("entries are saved", process.id)
 
     def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
         return super().apply(entries).addCallback(self._applied)
@@ -66,6 +70,25 @@ class WatchedStorage(MemoryStorage):
         self._world.tally["renewals"] += 1
         self._world.note(f"{self._process.id} takes a new uuid")
         return super().renew_uuid()
+
+
+def moment_of(message: Message) -> str:
+    """The moment (see `mischief`) at which a message leaves, "" for none."""
+    match message:
+        case AppendReply(rejected=False):
+            return "entries are acknowledged"
+        case Vote():
+            return "a vote is asked for"
+        case VoteReply(granted=True, pre=False):
+            return "a vote is sent"
+        case Ask():
+            return "a change is asked for"
+        case TimeoutNow():
+            return "leadership is handed over"
+        case SnapshotChunk():
+            return "a snapshot is sent"
+        case _:
+            return ""
 
 
 def holds_on_disk(process: Process, index: int, term: int) -> bool:

@@ -1,5 +1,5 @@
-"""One run: a cluster, its clients, its faults, and the checkers that watch all of it. First safety while things go wrong;
-then everything is healed, and the cluster must come to rest with every question answered.
+"""One run: a cluster, its clients, the faults of its plan, and the checkers that watch all of it. First safety while things
+go wrong; then everything is healed, and the cluster must come to rest with every question answered.
 
 What is watched is what is promised: what goes to the disks and comes from the ledgers (`watch`), who leads and
 what is committed after each turn of a process, what clients are told.
@@ -11,12 +11,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from random import Random
 
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
+import tests.simulation.faults  # noqa: F401  (fills the catalogue)
 from tests.simulation.checkers import (
     CommittedForEver,
     Durable,
@@ -31,15 +31,16 @@ from tests.simulation.checkers import (
 )
 from tests.simulation.clock import VirtualClock
 from tests.simulation.cluster import Cluster, Process
-from tests.simulation.faults import Faults, Mischief
+from tests.simulation.mischief import End, Mischief
 from tests.simulation.network import Links
-from tests.simulation.shape import drawn_config, drawn_pace
+from tests.simulation.plan import ANYONE, Plan
 from tests.simulation.shoppers import Shopper
 from tests.simulation.watch import (
     FailuresObserver,
     WatchedStorage,
     everything,
     holds_on_disk,
+    moment_of,
     named_on_disk,
     renames,
 )
@@ -51,112 +52,104 @@ from toystore.storage.memory import MemoryStorage, Work
 
 CATALOG = tuple(CatalogRow(name, 1_000 + number, 60) for number, name in enumerate(("Tux", "Fox", "Lego", "Whale")))
 
-FAULTY = 5.0
-"""Seconds for which things go wrong."""
-
 REST = 15.0
 """Seconds in which a healed cluster must have come to rest."""
 
 
 class Failed(AssertionError):
-    """A run in which a promise was broken; says how to repeat it."""
+    """A run in which a promise was broken; says which, and when."""
+
+    def __init__(self, plan: Plan, at: float, what: str) -> None:
+        super().__init__(f"seed {plan.seed}, {plan.election}, at {at:.6f} s: {what}")
+        self.plan, self.at, self.what = plan, at, what
 
 
 class World(Cluster):
+    """`trace` is given each line of what happens, `messages` each message as it is sent."""
+
     def __init__(
         self,
-        seed: int,
-        without: tuple[str, ...] = (),
+        plan: Plan,
         trace: Callable[[str], None] | None = None,
-        election: str = "raft",
+        messages: Callable[[float, Message, Sequence[float]], None] | None = None,
     ) -> None:
-        self.seed = seed
-        self._without, self._trace, self._election = without, trace, election
+        self.plan = plan
+        self._trace, self._messages = trace, messages
         self._hash = hashlib.sha256()
         self.tally: Counter[str] = Counter()
-        random = self._stream("shape")
-        self.faults = Faults.drawn(self._stream, (*without, "lie") if election == "appointed" else without)
-        faults = self.faults
-        self.links = Links(self._stream, faults.loss, faults.repeat, faults.late, random.uniform(0.05, 0.5))
-        voters = random.choice((3, 3, 5))
+        shape = plan.shape
+        self.links = Links(plan.stream, lambda: self.timeline.now)
         super().__init__(
-            voters,
-            random.randint(0, 2),
-            config=drawn_config(random, election),
-            pace=drawn_pace(random),
-            fate=self.links.fate,
-            streams=self._stream,
+            shape.voters,
+            shape.learners,
+            config=shape.config(plan.election),
+            pace=shape.pace(),
+            fate=self._overheard,
+            streams=plan.stream,
         )
+        self._slow: list[tuple[str, float, float]] = []
+        skew = plan.stream("skew")
         for process in self.processes.values():
-            self.skew[process.id] = random.uniform(-5, 5)
-            process.disk.latency = self._latency(process)
+            self.skew[process.id] = skew.uniform(-5, 5)
+            process.disk.latency = partial(self._latency, self._write_seconds(process.id))
+        if self.registrar is not None:
+            self.registrar.latency = self._write_seconds("register")
         self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
-        self._committed, self._durable = CommittedForEver(), Durable(voters)
+        self._committed, self._durable = CommittedForEver(), Durable(shape.voters)
         self._digests, self.reads, self.orders = EqualDigests(), FreshReads(), Orders()
         self.views = Views()
         self._asked: tuple[int, int] = (0, 0)
         """The highest version of which any leader has asked for a change, with the generation."""
-        if self.registrar is not None:
-            self.registrar.latency = self._register_latency()
-            self.network.fate = self._overheard
         self._seen: dict[str, tuple[bool, int, int]] = {}
         self.violation: str = ""
         self.failing_disk: Process | None = None
         self.forgetful: dict[str, str] = {}
         """Whose disk has lost what it may have acknowledged, under which uuid; until another is named."""
-        self._healed = False
-        self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, random.randint(2, 4))}
-        self.mischief = Mischief(self, self._stream)
+        self.between: Process | None = None
+        """Who is in the middle of a duel."""
+        self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
+        self.mischief = Mischief(self, plan.faults)
 
-    def _stream(self, name: str) -> Random:
-        return Random(f"{self.seed}/{name}")
+    # Disks
 
-    def _latency(self, process: Process) -> Callable[[Work], float]:
-        usual, slow = (self._stream(f"disk/{process.id}/{kind}") for kind in ("usual", "slow"))
+    def _write_seconds(self, name: str) -> Callable[[], float]:
+        usual, slow = (self.plan.stream(f"disk/{name}/{kind}") for kind in ("usual", "slow"))
 
-        def latency(work: Work) -> float:
-            if work == "read":
-                return 0.0
-            seconds = usual.uniform(0.0005, 0.003) if work == "save" else 0.0001
-            if slow.random() < self.faults.slow_disk and not self.links.calm:
-                seconds += slow.uniform(0.005, 0.3)
-            return seconds
+        def seconds() -> float:
+            taken = usual.uniform(0.0005, 0.003)
+            for who, share, by in self._slow:
+                if who in (ANYONE, name) and slow.random() < share:
+                    taken += by * slow.random()
+            return taken
 
-        return latency
+        return seconds
 
-    def _register_latency(self) -> Callable[[], float]:
-        usual, slow = (self._stream(f"disk/register/{kind}") for kind in ("usual", "slow"))
+    def _latency(self, write_seconds: Callable[[], float], work: Work) -> float:
+        return write_seconds() if work == "save" else 0.0 if work == "read" else 0.0001
 
-        def latency() -> float:
-            seconds = usual.uniform(0.0005, 0.003)
-            if slow.random() < self.faults.slow_disk and not self.links.calm:
-                seconds += slow.uniform(0.005, 0.3)
-            return seconds
+    def slow_writes(self, who: str, share: float, by: float) -> End:
+        """Of that node, or of all: this share takes up to `by` seconds longer."""
+        slow = (who, share, by)
+        self._slow.append(slow)
+        return lambda: self._slow.remove(slow)
 
-        return latency
+    # The network
 
-    def _overheard(self, message: Message) -> list[float]:
+    def _overheard(self, message: Message) -> Sequence[float]:
+        delays = self.links.fate(message)
         if isinstance(message, Ask) and self.views.present is not None:
             self._asked = max(self._asked, (self.views.present.generation, message.version))
-        return self.links.fate(message)
+        moment = moment_of(message)
+        if moment:
+            self.mischief.at(moment, message.sender)
+        if self._messages is not None:
+            self._messages(self.timeline.now, message, delays)
+        return delays
 
     # The trace
 
-    def show_messages(self, show: Callable[[str], None]) -> None:
-        """Each message as it is sent, and how long its copies take; not part of the trace that is compared."""
-
-        carry = self.network.fate
-
-        def fate(message: Message) -> list[float]:
-            delays = carry(message)
-            way = ", ".join(f"{delay:.4f} s" for delay in delays) or "lost"
-            show(f"{self.timeline.now:10.6f}     {message} ({way})")
-            return delays
-
-        self.network.fate = fate
-
     def note(self, what: str) -> None:
-        """A line of the trace. The same seed gives the same lines, in any process."""
+        """A line of the trace. The same plan gives the same lines, in any process."""
         line = f"{self.timeline.now:10.6f} {what}"
         self._hash.update(line.encode() + b"\n")
         if self._trace is not None:
@@ -197,11 +190,13 @@ class World(Cluster):
             self._new_leader(process)
         elif led and not leads:
             self.note(f"{process.id} leads no more")
-        for index in range(commit + 1, node.log.commit + 1):
-            entry_term = node.log.term_at(index)
-            if entry_term is not None:
-                self._new_commit(process, index, entry_term)
-        self._seen[process.id] = (leads, node.hard_state.term, max(commit, node.log.commit))
+        if node.log.commit > commit:
+            for index in range(commit + 1, node.log.commit + 1):
+                entry_term = node.log.term_at(index)
+                if entry_term is not None:
+                    self._new_commit(process, index, entry_term)
+            commit = node.log.commit
+        self._seen[process.id] = (leads, node.hard_state.term, commit)
 
     def _new_leader(self, process: Process) -> None:
         log, term = process.replica.node.log, process.replica.term()
@@ -212,6 +207,7 @@ class World(Cluster):
             self.check(self.views.leads, process.id, term)
         terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
         self.check(self._committed.leads, process.id, term, log.base_index, terms)
+        self.mischief.at("somebody is elected", process.id)
 
     def _new_commit(self, process: Process, index: int, term: int) -> None:
         during = process.replica.term()
@@ -225,6 +221,7 @@ class World(Cluster):
                 disks = {voter.id: voter.disk.uuid for voter in self.voters}
                 self.check(self.views.committed, index, disks, holders)
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
+            self.mischief.at("an entry is committed", process.id)
 
     def _has_forgotten(self, process: Process) -> bool:
         """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
@@ -240,6 +237,7 @@ class World(Cluster):
             assert digest is not None
             self.check(self._digests.applied, process.id, row.index, digest)
         self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8] if digest else None}")
+        self.mischief.at("something is applied", process.id)
 
     def saving(self, process: Process, entries: Sequence[Entry]) -> None:
         state = process.disk.state
@@ -247,6 +245,7 @@ class World(Cluster):
         if first <= state.last_index():
             self.tally["truncations"] += 1
             self.note(f"{process.id} drops {first}..{state.last_index()}")
+            self.mischief.at("entries are dropped", process.id)
         kept = first - 1 - state.base_index
         previous = state.entries[kept - 1].term if kept > 0 else state.base_term
         for entry in entries:
@@ -258,6 +257,21 @@ class World(Cluster):
         self.tally["partial snapshots"] += info.since > 0
         self.note(f"{process.id} installs what changed since {info.since}, as of {info.meta.index}")
         self.check(self._digests.applied, process.id, info.meta.index, process.disk.state.head.digest)
+        self.mischief.at("a snapshot is installed", process.id)
+
+    def term_saved(self, process: Process) -> None:
+        """It has written a term, a vote or a view."""
+        self.mischief.at("a term is saved", process.id)
+        if process is self.between and not self.mischief.over:
+            relapse = self.plan.stream(f"duel/{process.id}/{self.timeline.now:.6f}")
+            if relapse.random() < 0.7:
+                clock = process.clock
+                self.clock.callLater(relapse.uniform(0, 0.004), self._relapse, process, clock, relapse.uniform(0.001, 0.03))
+
+    def _relapse(self, process: Process, clock: VirtualClock, seconds: float) -> None:
+        if process.clock is clock and not clock.ended:
+            self.kill(process, 0, "having written a term or a vote")
+            self.clock.callLater(seconds, self.start, process)
 
     def ended(self, process: Process, clock: VirtualClock) -> None:
         """A process may end itself only where its disk has failed."""
@@ -266,7 +280,7 @@ class World(Cluster):
         if process is self.failing_disk and not process.disk.uuid:
             self.failing_disk = None
             self.tally["failed syncs"] += 1
-            self.kill(process, False, "a sync failed")
+            self.kill(process, 0, "a sync failed")
             self.clock.callLater(0.1, self.start, process)
         else:
             reason = process.failure.getTraceback() if process.failure else "?"
@@ -280,16 +294,16 @@ class World(Cluster):
 
     # What mischief does
 
-    def kill(self, process: Process, keep: bool, how: str) -> None:
+    def kill(self, process: Process, keep: int, how: str) -> None:
         self.tally["crashes"] += 1
-        self.note(f"{process.id} dies {how}")
+        self.note(f"{process.id} dies, {how}")
         process.kill(keep)
 
     def start(self, process: Process) -> None:
         if process.ended:
             process.boot()
 
-    def stop(self, process: Process) -> None:
+    def stop(self, process: Process, patience: float) -> None:
         """SIGTERM; whoever has not ended when its time is up is killed."""
         self.note(f"{process.id} is told to stop")
         self.tally["stops"] += 1
@@ -301,7 +315,7 @@ class World(Cluster):
                 process.kill()
 
         Deferred.fromCoroutine(process.replica.stop()).addBoth(over)
-        self.clock.callLater(1.5, over)
+        self.clock.callLater(patience, over)
 
     def may_forget(self, process: Process) -> bool:
         """See `faults`: what a disk may forget."""
@@ -332,13 +346,18 @@ class World(Cluster):
         before = self.views.present
         self.note(f"the register stores {view}")
         self.tally["views"] += 1
-        if before is not None:
-            self.tally["joins"] += len(view.in_sync.keys() - before.in_sync.keys())
-            self.tally["drops"] += len(before.in_sync.keys() - view.in_sync.keys())
         self.check(self.views.stored, view)
         if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
             self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `faults`
             self.failing_disk = None
+        self.mischief.at("a view is stored", view.leader)
+        if before is not None:
+            for node in view.in_sync.keys() - before.in_sync.keys():
+                self.tally["joins"] += 1
+                self.mischief.at("somebody joins", node)
+            for node in before.in_sync.keys() - view.in_sync.keys():
+                self.tally["drops"] += 1
+                self.mischief.at("somebody is dropped", node)
 
     def start_register(self) -> None:
         if self.registrar is not None and not self.registrar.up:
@@ -352,6 +371,7 @@ class World(Cluster):
             and leader.replica.node.leadership.serves
             and self.config.hand_over_ticks is None
             and self.may_forget(leader)
+            and self.mischief.nothing_lasts
             and all(p.up and not p.clock.paused and not p.disk.full and not p.disk.stalled for p in self.voters)
         )
 
@@ -367,17 +387,17 @@ class World(Cluster):
             globalLogPublisher.removeObserver(observer)
 
     def _play(self) -> None:
-        self.note(f"{len(self.voters)} voters, {len(self.config.learners)} learners; {self.faults}")
+        self.note(str(self.plan.shape))
         self.boot()
         for client in self.clients.values():
             client.open()
         load = self.clients["front-1"].leader.submit(Request("catalog", LoadCatalog(CATALOG)), 60.0)
         load.addCallback(lambda _: self._open_shop())
-        long = 14.0 if self.faults.sleep else FAULTY
-        self._advance(lambda: self.timeline.now >= long, long + 0.1)
+        self._advance(lambda: self.timeline.now >= self.plan.seconds, self.plan.seconds + 0.1)
         self._heal()
         self._advance(self._at_rest, REST)
         self._check_rest()
+        self.tally["seconds"] = round(self.timeline.now)
 
     def _open_shop(self) -> None:
         for client in self.clients.values():
@@ -399,16 +419,12 @@ class World(Cluster):
                 raise self._failed(f"not at rest {within} s after everything was healed: {self._unrest()}")
 
     def _failed(self, what: str) -> Failed:
-        without = "".join(f" --without {name}" for name in self._without)
-        election = f" --election {self._election}" if self._election != "raft" else ""
-        return Failed(
-            f"seed {self.seed}, at {self.timeline.now:.6f} s: {what}\n"
-            f"To repeat it: python -m tests.simulation {self.seed} --trace{without}{election}"
-        )
+        return Failed(self.plan, self.timeline.now, what)
 
     def _heal(self) -> None:
         self.note("everything is healed")
-        self.mischief.over = self.links.calm = self._healed = True
+        self.mischief.heal()
+        self.links.calm()
         self.failing_disk = None
         for process in self.processes.values():
             process.disk.heal()

@@ -78,10 +78,15 @@ class MemoryDisk:
         """It has room again, and no sync fails any more; what stalls is let go by `release`."""
         self.full = self._failing = False
 
-    def crash(self, keep: bool = False) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many calls have not been answered yet."""
+        return 0 if self._storage is None else self._storage.waiting
+
+    def crash(self, keep: int = 0) -> None:
         """The process dies: what is not synced is forgotten, and no call of its storage is answered any more.
 
-        `keep`: a save that was in flight has reached the disk whole; otherwise nothing of it has.
+        `keep`: so many of the calls that wait have been carried out before; of the others nothing has.
         """
         storage, self._storage = self._storage, None
         if storage is not None:
@@ -195,15 +200,21 @@ class MemoryStorage:
             else:
                 self._finish_first()
 
-    def die(self, keep: bool) -> None:
-        """For the disk: the process is gone. `keep`: the save in flight was done."""
+    @property
+    def waiting(self) -> int:
+        return len(self._calls)
+
+    def die(self, keep: int) -> None:
+        """For the disk: the process is gone; so many of the calls that wait were done."""
         self._dead = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if keep and self._calls and self._calls[0].work == "save":
-            with suppress(StorageError, DiskFull):  # nobody is left to hear of it
-                self._calls[0].job()
+        self._awaited.clear()
+        for call in list(self._calls)[:keep]:
+            if call.work != "read":
+                with suppress(StorageError, DiskFull):  # nobody is left to hear of it
+                    call.job()
         self._calls.clear()
 
     # Storage
