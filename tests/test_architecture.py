@@ -11,7 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "toystore"
 
-PURE = ("model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.slots", "frontend.balance")
+PURE = (
+    "model", "ledger", "names", "money", "consensus", "frontend.cache", "frontend.slots", "frontend.balance",
+    "checking.events", "checking.final", "checking.findings", "checking.linearizability", "checking.operations",
+    "checking.orders", "checking.realtime", "checking.report", "checking.second_opinion", "checking.staleness",
+    "checking.stock", "checking.store_model", "checking.timeline",
+)  # fmt: skip
 """These import the standard library and attrs only, and nothing of it that has a clock, I/O or a global random."""
 
 IMPURE_STANDARD = {
@@ -22,7 +27,7 @@ IMPURE_STANDARD = {
 LEVELS = (
     ("model", "ledger", "names", "money", "encoding", "consensus"),
     ("storage.interface", "replication.interface", "web.interface"),
-    ("projections", "together"),
+    ("projections", "together", "checking"),
     ("storage", "web", "replication", "ops"),
     ("orders", "catalog", "frontend", "shop"),
     ("compose", "daemon", "supervisor"),

@@ -6,6 +6,7 @@ import click
 
 import toystore
 from toystore.commands.appoint import appoint_command
+from toystore.commands.check import check_command
 from toystore.commands.demo import demo_command
 from toystore.commands.drill import drill_command
 from toystore.commands.export import export_command
@@ -37,5 +38,6 @@ for _command in (
     sweep_command,
     verify_command,
     export_command,
+    check_command,
 ):
     main.add_command(_command)

@@ -1,7 +1,8 @@
 """What must never happen, one small class for each promise.
 
 A checker is told what is seen, in the order in which it happens, and raises `Violation` at the first thing that can not
-be. It knows nothing of the cluster: test_checkers.py feeds each one histories made by hand, good and bad.
+be. It knows nothing of the cluster: test_checkers.py feeds each one histories made by hand, good and bad. Those of the
+views, where leaders are appointed, are in view_checkers.py.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
+from tests.simulation.view_checkers import Views as Views
+from tests.simulation.view_checkers import Violation as Violation
 from toystore.consensus.messages import Entry
-from toystore.consensus.views import View
 from toystore.model import Order, OrderStatus, PlaceOrder, Product
-
-
-class Violation(AssertionError):
-    """A promise is broken; the text says which, by whom and how."""
 
 
 class OneLeaderATerm:
@@ -65,6 +63,13 @@ class CommittedForEver:
         self.last = max(self.last, index)
         return news
 
+    def dropped(self, node: str, index: int, term: int, during: int) -> None:
+        """`node`, whose disk is in the term `during`, drops its entry of `term` for another: one that was committed by then
+        no leader contradicts (truncation never below commit). What a later term commits it may not know of yet."""
+        known, committed_during = self._committed.get(index, (0, 0))
+        if known == term and committed_during <= during:
+            raise Violation(f"{node} drops entry {index} of term {term}, which was committed in term {committed_during}")
+
     def leads(self, node: str, term: int, first: int, terms: Sequence[int]) -> None:
         """`node` leads in `term` with a log whose entries from `first` on have these `terms`."""
         for index in range(self.last, first - 1, -1):
@@ -90,53 +95,55 @@ class Durable:
             raise Violation(f"entry {index} is committed and is only on the disks of {', '.join(holders) or 'nobody'}")
 
 
-class Views:
-    """Where leaders are appointed (design 3.1): views are totally ordered, nobody has one that was not stored, who leads
-    is named by one, and whatever is committed is on the disk of every replica in the in-sync set of the stored one."""
+class OwnTermCounts:
+    """A leader commits by counting only what it has appended itself, and by that what stands before it (Raft 5.4.2; of the
+    views rule 4): where its commit index moves to stands an entry of its own term."""
+
+    def leader_commits(self, node: str, term: int, last: int, entry_term: int) -> None:
+        """`node`, which leads in `term`, has moved its commit index to `last`, where an entry of `entry_term` stands."""
+        if entry_term != term:
+            raise Violation(f"{node} leads in term {term} and commits up to {last}, an entry of term {entry_term}")
+
+
+class CommitRises:
+    """Within one life of a process the commit index never goes back, nor does what is applied, which follows it without a
+    gap and never overtakes it; of one disk, what is applied and synced is never less than it was."""
 
     def __init__(self) -> None:
-        self._stored: dict[tuple[int, int], View] = {}
-        self._leaders: dict[int, str] = {}
-        self._held: dict[str, tuple[int, int]] = {}
-        self.present: View | None = None
+        self._commit: dict[str, int] = {}
+        self._applied: dict[str, int] = {}
+        self._durable: dict[tuple[str, str], int] = {}
 
-    def stored(self, view: View) -> None:
-        """The register has this one on its disk now."""
-        known, before = self._stored.setdefault(view.place, view), self.present
-        if known != view:
-            raise Violation(f"version {view.place} was stored as {known}, and as {view}")
-        if before is not None and view.place <= before.place:
-            raise Violation(f"{view} was stored after {before}")
-        if view.leader not in view.in_sync:
-            raise Violation(f"{view.leader} leads and is not in sync: {view}")
-        leader = self._leaders.setdefault(view.epoch, view.leader)
-        if leader != view.leader:
-            raise Violation(f"epoch {view.epoch} has two leaders, {leader} and {view.leader}")
-        self.present = view
+    def started(self, node: str, uuid: str, applied: int) -> None:
+        """A process begins, on the disk `uuid`, which has applied up to `applied`."""
+        durable = self._durable.get((node, uuid), 0)
+        if applied < durable:
+            raise Violation(f"{node} begins at {applied}, and had {durable} applied and synced on this disk")
+        self._commit[node] = self._applied[node] = applied
 
-    def held(self, node: str, view: View) -> None:
-        """`node` has it on its disk."""
-        if self._stored.get(view.place) != view:
-            raise Violation(f"{node} holds {view}, which was never stored")
-        if view.place < self._held.get(node, view.place):
-            raise Violation(f"{node} goes back from {self._held[node]} to {view.place}")
-        self._held[node] = view.place
+    def synced(self, node: str, uuid: str, applied: int) -> None:
+        """What is on its disk for good has been applied up to here."""
+        self._durable[node, uuid] = max(applied, self._durable.get((node, uuid), 0))
 
-    def forgot(self, node: str) -> None:
-        """Its disk is another one."""
-        self._held.pop(node, None)
+    def committed(self, node: str, index: int) -> None:
+        if index < self._commit[node]:
+            raise Violation(f"{node} goes back from commit index {self._commit[node]} to {index}")
+        self._commit[node] = index
 
-    def leads(self, node: str, epoch: int) -> None:
-        if self._leaders.get(epoch) != node:
-            raise Violation(f"{node} leads in epoch {epoch}, which belongs to {self._leaders.get(epoch)}")
+    def applied(self, node: str, first: int, last: int) -> None:
+        """It has applied the entries from `first` to `last`."""
+        if first != self._applied[node] + 1 or last < first:
+            raise Violation(f"{node} applies {first}..{last} after {self._applied[node]}")
+        if last > self._commit[node]:
+            raise Violation(f"{node} applies up to {last} and knows of commits up to {self._commit[node]}")
+        self._applied[node] = last
 
-    def committed(self, index: int, disks: Mapping[str, str], holders: Sequence[str]) -> None:
-        """`disks` are the uuids of all replicas' disks, `holders` those that have the entry on theirs."""
-        assert self.present is not None
-        counted = [node for node, uuid in self.present.in_sync.items() if disks[node] == uuid]
-        lacking = [node for node in counted if node not in holders]
-        if lacking or not counted:
-            raise Violation(f"entry {index} is committed; {lacking or 'nobody'} in sync lacks it: {self.present}")
+    def installed(self, node: str, index: int) -> None:
+        """It has taken a snapshot, which is of what is committed."""
+        if index <= self._applied[node]:
+            raise Violation(f"{node} has applied {self._applied[node]} and installs a snapshot as of {index}")
+        self._applied[node] = index
+        self._commit[node] = max(index, self._commit[node])
 
 
 class EqualDigests:
@@ -231,8 +238,10 @@ class Orders:
         if order.key in self._never:
             raise Violation(f"key {order.key!r} {self._never.get(order.key)}, and has order {order.number}")
         if sent is not None:
-            lines = [(line.name, line.quantity) for line in order.lines]
-            same = sent.side == order.side.value and lines == [(line.name, line.quantity) for line in sent.lines]
+            lines: dict[str, int] = {}
+            for line in sent.lines:
+                lines[line.name] = lines.get(line.name, 0) + line.quantity
+            same = sent.side == order.side.value and [(line.name, line.quantity) for line in order.lines] == [*lines.items()]
             if not same:
                 raise Violation(f"order {order.number} is {order}, and what was sent is {sent}")
 

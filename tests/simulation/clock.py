@@ -85,6 +85,7 @@ class VirtualClock:
         self._turn_over = turn_over
         self._withheld: list[VirtualCall] = []
         self.paused = self.ended = False
+        self.runs_since = timeline.now
         self._rate = rate
         self._zero, self._since = timeline.now, timeline.now
         self._shown = 0.0
@@ -135,7 +136,7 @@ class VirtualClock:
         self.paused = True
 
     def resume(self) -> None:
-        self.paused = False
+        self.paused, self.runs_since = False, self.timeline.now
         withheld, self._withheld = self._withheld, []
         for call in withheld:
             if call.active():

@@ -35,6 +35,7 @@ class Process:
         self._cluster = cluster
         self._starts = 0
         self._rate = 1.0
+        self.led_since = 0.0
         self._mourners: list[Callable[[], None]] = []
 
     def boot(self) -> None:
@@ -106,6 +107,7 @@ class Process:
         if self.clock.paused:
             self.clock.callLater(0, inbox.receive, messages)
         else:
+            self._cluster.arrives(self, messages)
             inbox.receive(messages)
             self._turn_over()
 
@@ -253,6 +255,9 @@ class Cluster:
 
     def started(self, process: Process) -> None:
         """It has opened its storage and runs."""
+
+    def arrives(self, process: Process, messages: Sequence[Message]) -> None:
+        """It is about to take these in."""
 
     def seen(self, process: Process) -> None:
         """It has had a turn: a call of its clock, or a message."""

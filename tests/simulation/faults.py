@@ -24,6 +24,7 @@ from tests.simulation.cluster import REGISTRAR, Process
 from tests.simulation.mischief import ALL, LEADER, End, fault
 from tests.simulation.network import Trouble
 from tests.simulation.plan import ANYONE, Fault
+from toystore.consensus.messages import Append, Heartbeat, Message, Ping, Reply, Vote, VoteReply
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -45,41 +46,59 @@ def target(world: World, wrong: Fault) -> Process | None:
 # Links --------------------------------------------------------------------------------------------------------------
 
 
-def _trouble(world: World, pairs: Iterable[tuple[str, str]], **what: float) -> End:
-    trouble = Trouble(**what)
+def _trouble(world: World, pairs: Iterable[tuple[str, str]], only: tuple[type[Message], ...] = (), **what: float) -> End:
+    trouble = Trouble(only=only, **what)
     for sender, to in pairs:
         world.links.trouble(sender, to, trouble)
     return lambda: world.links.end(trouble)
 
 
-def _between(wrong: Fault) -> list[tuple[str, str]]:
-    return [(wrong.who, to) for to in wrong.whom or (ANYONE,)]
+def _between(world: World, wrong: Fault) -> list[tuple[str, str]]:
+    """The links from `who` to `whom`; none where there is no leader, and one is meant."""
+    who, whom = _named(world, wrong.who), [_named(world, to) for to in wrong.whom or (ANYONE,)]
+    return [(who, to) for to in whom if who is not None and to is not None]
 
 
-@fault("drop")
+KINDS: dict[str, tuple[type[Message], ...]] = {
+    "of any kind": (),
+    "appends": (Append,),
+    "heartbeats": (Heartbeat,),
+    "replies": (Reply,),
+    "votes": (Vote, VoteReply),
+    "pings": (Ping,),
+}
+
+
+@fault("drop", *KINDS)
 def drop(world: World, wrong: Fault) -> End:
-    return _trouble(world, _between(wrong), drop=wrong.share)
+    return _trouble(world, _between(world, wrong), KINDS[wrong.way], drop=wrong.share)
 
 
 @fault("duplicate")
 def duplicate(world: World, wrong: Fault) -> End:
-    return _trouble(world, _between(wrong), duplicate=wrong.share, lateness=wrong.by)
+    return _trouble(world, _between(world, wrong), duplicate=wrong.share, lateness=wrong.by)
 
 
 @fault("reorder")
 def reorder(world: World, wrong: Fault) -> End:
-    return _trouble(world, _between(wrong), reorder=wrong.share, lateness=wrong.by)
+    return _trouble(world, _between(world, wrong), reorder=wrong.share, lateness=wrong.by)
 
 
 @fault("delay")
 def delay(world: World, wrong: Fault) -> End:
-    return _trouble(world, _between(wrong), delay=wrong.by)
+    return _trouble(world, _between(world, wrong), delay=wrong.by)
+
+
+@fault("echo")
+def echo(world: World, wrong: Fault) -> End:
+    """Everything comes once more, later."""
+    return _trouble(world, _between(world, wrong), echo=wrong.by)
 
 
 @fault("clog")
 def clog(world: World, wrong: Fault) -> End:
     """Nothing arrives until the end; then all of it."""
-    return _trouble(world, _between(wrong), clogged_until=world.timeline.now + wrong.seconds)
+    return _trouble(world, _between(world, wrong), clogged_until=world.timeline.now + wrong.seconds)
 
 
 @fault("half-open")
@@ -189,30 +208,6 @@ def _stop(world: World, process: Process, seconds: float) -> bool:
         world.stop(process, TERM)
         world.clock.callLater(TERM + seconds, world.start, process)
     return able
-
-
-@fault("duel")
-def duel(world: World, wrong: Fault) -> End | bool:
-    """The leader dies; the others are in two camps that do not hear one another, and it is back in time to vote for both
-    sides: everything comes to it twice, and it dies again whenever it has voted."""
-    leader = world.leader()
-    if leader is None or world.between is not None:
-        return False
-    camp = [voter.id for voter in world.voters if voter is not leader]
-    half = camp[: len(camp) // 2]
-    pairs = [(a, b) for a, b in product(camp, camp) if (a in half) != (b in half)]
-    mend = _trouble(world, pairs, cut=True)
-    hush = _trouble(world, [(ANYONE, leader.id)], echo=wrong.by)
-    world.between = leader
-    world.kill(leader, 0, f"and is between {half} and the others")
-    world.clock.callLater(wrong.seconds * wrong.share, world.start, leader)
-
-    def end() -> None:
-        world.between = None
-        mend()
-        hush()
-
-    return end
 
 
 @fault("pause")
@@ -333,16 +328,23 @@ def lie(world: World, wrong: Fault) -> bool | None:
         return False
     world.mischief.quiet_until = world.timeline.now + wrong.seconds + QUIET
     hard_state, state = process.disk.hard_state, deepcopy(process.disk.state)
-    leader = world.leader()
+    leader, uuid = world.leader(), process.disk.uuid
 
     def forget() -> None:
         if process.up and world.leader() is leader and not world.mischief.over:
             world.kill(process, 0, f"its disk is back where it was {wrong.seconds:.3f} s ago")
             process.disk.hard_state, process.disk.state = hard_state, state
             state.undo_unsynced()
-            world.forgetful[process.id] = process.disk.uuid
+            world.forgetful[process.id] = uuid
             world.tally["lies"] += 1
             world.start(process)
+            acknowledged = world.acknowledged.get((process.id, uuid), 0)
+            if acknowledged > state.last_index():
+                world.clock.callLater(QUIET, noticed, acknowledged)
+
+    def noticed(acknowledged: int) -> None:
+        if world.leader() is leader and process.up and process.disk.uuid == uuid:
+            world.violate(f"{process.id} had acknowledged {acknowledged}, came back with less, and nobody has noticed")
 
     world.clock.callLater(wrong.seconds, forget)
     world.clock.callLater(wrong.seconds + QUIET, world.forgetful.pop, process.id, None)

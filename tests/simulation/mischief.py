@@ -29,9 +29,9 @@ Strike = Callable[["World", Fault], "End | bool | None"]
 
 MOMENTS = (
     "a term is saved", "entries are saved", "entries are dropped", "something is applied", "a snapshot is installed",
-    "a vote is asked for", "a vote is sent", "entries are acknowledged", "a change is asked for",
-    "leadership is handed over", "a snapshot is sent", "somebody is elected", "an entry is committed", "a client is told",
-    "a view is stored", "somebody joins", "somebody is dropped",
+    "a vote is asked for", "a vote is sent", "entries are acknowledged", "an acknowledgement arrives",
+    "a change is asked for", "leadership is handed over", "a snapshot is sent", "somebody is elected",
+    "an entry is committed", "a client is told", "a view is stored", "somebody joins", "somebody is dropped",
 )  # fmt: skip
 RAFT = ("a vote is asked for", "a vote is sent", "leadership is handed over")
 APPOINTED = ("a change is asked for", "a view is stored", "somebody joins", "somebody is dropped")
@@ -98,6 +98,9 @@ class Mischief:
 
     def _arm(self, wrong: Fault) -> None:
         self._armed.setdefault(wrong.moment, []).append(wrong)
+
+    def awaits(self, moment: str) -> bool:
+        return bool(self._armed.get(moment)) and not self.over
 
     def at(self, moment: str, node: str) -> None:
         """This moment has come at this node; whatever waits for it strikes `by` seconds later, once."""

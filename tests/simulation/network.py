@@ -51,6 +51,8 @@ class Trouble:
     """Nothing arrives before."""
     silent: bool = False
     """Half-open: nobody is told that the other end is dead."""
+    only: tuple[type[Message], ...] = ()
+    """Only messages of these kinds; all, and calls, where it is empty."""
 
 
 class Link:
@@ -67,13 +69,15 @@ class Link:
             self._chance[kind] = self._streams(f"{self.name}/{kind}")
         return self._chance[kind].random()
 
-    def delays(self, now: float) -> list[float]:
-        """Of the copies of a message that is sent now."""
+    def delays(self, now: float, message: Message | None = None) -> list[float]:
+        """Of the copies of a message that is sent now; None stands for a client's call."""
         usual = SHORTEST + (LONGEST - SHORTEST) * self.draw("usual")
         if not self.troubles:
             return [usual]
         copies = [usual]
         for trouble in self.troubles:
+            if trouble.only and not isinstance(message, trouble.only):
+                continue
             if trouble.cut or (trouble.drop and self.draw("drop") < trouble.drop):
                 return []
             if trouble.duplicate and self.draw("duplicate") < trouble.duplicate:
@@ -124,7 +128,7 @@ class Links:
 
     def fate(self, message: Message) -> list[float]:
         """As `replication.loopback.Fate`."""
-        return self.link(message.sender, message.to).delays(self._now())
+        return self.link(message.sender, message.to).delays(self._now(), message)
 
     def connected(self, sender: str, to: str) -> bool:
         return not any(trouble.cut for trouble in self.link(sender, to).troubles)

@@ -23,9 +23,9 @@ ANYONE = "*"
 class Fault:
     """One thing that goes wrong. `kind` and `way` are of the catalogue in `faults`.
 
-    It is armed `at` so many seconds, and strikes at once; or, where a `moment` is named (see `moments`), the next time
-    that this comes at `who`. `who` is a node, a role ("leader"), or anyone; `whom` are the nodes at the other end, where there
-    is one. It lasts `seconds`; `share` is of messages, writes or calls, `by` is a delay in seconds, or a rate.
+    It is armed `at` so many seconds, and strikes at once; or, where a `moment` is named (see `mischief`), `by` seconds after
+    the next time that this comes at `who`. `who` is a node, a role ("leader"), or anyone; `whom` are the nodes at the other
+    end, where there is one. It lasts `seconds`; `share` is of messages, writes or calls, `by` is a delay, or a rate.
     """
 
     kind: str
@@ -59,6 +59,8 @@ class Shape:
     fronts: int = 2
     rate: float = 8.0
     """Actions of one customer a second."""
+    stock: int = 60
+    """Units of each product, at the beginning."""
     cache_size: int = 3
     max_floors: int = 4
     tick: float = 0.05

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from tests.simulation.network import Calls, Connection
 from toystore.frontend.leader import LeaderClient
-from toystore.model import CancelOrder, Done, Line, Order, OrderStatus, PlaceOrder, Refused, Request
+from toystore.model import AdjustStock, CancelOrder, Done, Line, Order, OrderStatus, PlaceOrder, Refusal, Refused, Request
 from toystore.replication.interface import Answer, NotLeader
 from toystore.web.errors import OutcomeUnknown, Unavailable
 from toystore.web.interface import Broken, Unreachable
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 DEADLINE = 1.5
 
+WANTED = (("Tux", "Fox", "Lego", "Whale", "Nemo"), (6, 4, 4, 4, 1))
+"""What, and how often; the last is not for sale."""
+
 
 class Shopper:
     """Places orders (some of them as a burst), cancels a few, reads at any replica that says it leads, and repeats the
     key of each order whose outcome it could not be told."""
 
     def __init__(self, world: World, name: str) -> None:
-        self.id = name
+        self.id, self.kite = name, f"Kite of {name}"
         self._world = world
         self._random = world.streams(f"client/{name}")
         self._rate = world.plan.shape.rate
@@ -65,7 +68,11 @@ class Shopper:
             return
         self.begin()
         kind = self._random.random()
-        if kind < 0.7:
+        if kind < 0.05:
+            self._adjust()
+        elif kind < 0.09 and self._orders:
+            self._change_its_mind(self._random.choice(self._orders))
+        elif kind < 0.7:
             for _ in range(self._random.choice((1, 1, 1, 5))):
                 self._place(self._new_order())
         elif kind < 0.78 and self._orders:
@@ -77,7 +84,9 @@ class Shopper:
 
     def _new_order(self) -> PlaceOrder:
         self._count += 1
-        names = self._random.sample(("Tux", "Fox", "Lego", "Whale", "Nemo"), self._random.choice((1, 1, 2)))
+        names = self._random.choices(
+            ("Tux", "Fox", "Lego", "Whale", "Nemo"), (6, 4, 4, 4, 1), k=self._random.choice((1, 1, 2))
+        )
         lines = tuple(Line(name, self._random.randint(1, 5)) for name in names)
         return PlaceOrder(self._random.choice(("buy", "buy", "sell")), lines, f"{self.id}-{self._count}")
 
@@ -138,6 +147,38 @@ class Shopper:
             assert order.status is OrderStatus.CANCELLED
             self._world.reads.acknowledge(answer.outcome.index)
             self._world.orders.cancelled(order.number)
+
+    def _adjust(self) -> None:
+        """A command without a key: only its request id keeps it from being carried out twice."""
+        delta = self._world.kites.next_delta(self.kite)
+        if delta is not None:
+            self._under_way += 1
+            answer = self.leader.submit(Request(f"{self.kite}/{delta}", AdjustStock(self.kite, delta, False)))
+            answer.addBoth(self._adjusted, delta)
+
+    def _adjusted(self, answer: Answer | Failure, delta: int) -> None:
+        self._under_way -= 1
+        if not isinstance(answer, Failure):
+            self._world.kites.told(self.kite, delta, isinstance(answer.outcome, Done))
+            self._world.reads.acknowledge(answer.index)
+        elif not answer.check(OutcomeUnknown):
+            answer.trap(Unavailable)
+            self._world.kites.told(self.kite, delta, False)
+
+    def _change_its_mind(self, order: Order) -> None:
+        """Another body under a known key: that is refused, and changes nothing."""
+        self._count += 1
+        self._under_way += 1
+        line = order.lines[0]
+        other = PlaceOrder(order.side.value, (Line(line.name, line.quantity + 1),), order.key)
+        self.leader.submit(Request(f"{self.id}-{self._count}", other)).addBoth(self._reused, order)
+
+    def _reused(self, answer: Answer | Failure, order: Order) -> None:
+        self._under_way -= 1
+        if isinstance(answer, Failure):
+            answer.trap(Unavailable, OutcomeUnknown)
+        elif not (isinstance(answer.outcome, Refused) and answer.outcome.refusal is Refusal.KEY_REUSED):
+            self._world.violate(f"another body under the key of order {order.number} was answered with {answer.outcome}")
 
     # Reads
 

@@ -6,32 +6,46 @@ detail (swarm testing: Groce et al., ISSTA 2012); to take one away changes no ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from attrs import evolve
 
 from tests.simulation.mischief import ALL, LEADER, REGISTER, moments_of
 from tests.simulation.plan import ANYONE, Fault, Plan, Shape
+from tests.simulation.themes import THEMES
 from toystore.consensus.settings import Limits
 
 SECONDS = 27.0
 """For how long things go wrong; with the rest that follows, some 30 s."""
+
+THEMED = 0.6
+"""The share of runs that have one theme, and little beside it: where everything goes wrong at once, each pattern of faults
+comes once or never."""
+
+DROPS = ("of any kind", "of any kind", "appends", "heartbeats", "replies", "votes", "pings")
 
 
 def draw(seed: int, election: str = "raft", whole: bool = False, seconds: float = SECONDS) -> Plan:
     plan = Plan(seed, election, whole, seconds)
     plan = evolve(plan, shape=_shape(plan.stream("shape"), whole))
     faults: list[Fault] = []
+    choice = plan.stream("theme")
+    themed = choice.random() < THEMED
+    if themed:
+        theme = choice.choice([theme for theme in THEMES if theme.election in ("", election)])
+        plan = evolve(plan, shape=evolve(plan.shape, **theme.shape))
+        faults += theme.make(plan.stream(f"theme/{theme.name}"), plan)
     sleep = plan.stream("faults/sleep")
-    if sleep.random() < 0.04:
+    if not themed and sleep.random() < 0.06:
         plan = evolve(plan, seconds=seconds + 40.0)
         faults.append(_sleep(sleep))
+    few = choice.sample(sorted(_SWARM), choice.choice((0, 1, 2)))
     for name, (chance, low, high, make) in _SWARM.items():
         random = plan.stream(f"faults/{name}")
         on, rate = random.random() < chance, random.uniform(low, high)
-        if on:
-            faults += make(random, rate, plan)
+        if on and (name in few or not themed):
+            faults += make(random, low if themed else rate, plan)
     return evolve(plan, faults=tuple(sorted(faults, key=lambda fault: fault.at)))
 
 
@@ -49,6 +63,7 @@ def _shape(random: Random, whole: bool) -> Shape:
         learners=(2 if voters == 3 else 1) if whole else 5 - voters,
         fronts=2,
         rate=random.choice((2.0, 4.0, 8.0)),
+        stock=random.choice((8, 60, 200)),
         cache_size=random.choice((1, 2, 3, 5)),
         max_floors=random.choice((1, 2, 4, 100)),
         election_ticks=random.choice(((6, 10), (8, 14), (10, 20))),
@@ -90,19 +105,21 @@ def _moment(random: Random, plan: Plan, share: float = 0.5) -> str:
 # Links
 
 
-def _everywhere(kind: str, low: float, high: float, lateness: float = 0.0) -> Make:
-    """On all links, for the whole run; or on some, for a while."""
+def _everywhere(kind: str, low: float, high: float, lateness: float = 0.0, ways: Sequence[str] = ("",)) -> Make:
+    """On all links, for the whole run; or on some, for a while; the first of the `ways` for the whole run."""
 
     def make(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
+        way = ways[0]
         share, by = random.uniform(low, high), random.uniform(0.05, max(lateness, 0.05)) if lateness else 0.0
         if random.random() < 0.5:
-            yield Fault(kind, who=ANYONE, whom=(ANYONE,), seconds=plan.seconds, share=share, by=by)
+            yield Fault(kind, way, who=ANYONE, whom=(ANYONE,), seconds=plan.seconds, share=share, by=by)
             return
         for at in _times(random, rate, plan):
             one, other = _voter(random, plan), random.choice((ANYONE, _voter(random, plan), "front-1"))
             who, whom = (one, other) if random.random() < 0.5 else (other, one)
             seconds = random.uniform(0.3, 3.0)
-            yield Fault(kind, at=at, who=who, whom=(whom,), seconds=seconds, share=min(1.0, 3 * share), by=by)
+            way = random.choice(ways)
+            yield Fault(kind, way, at, who, (whom,), "", seconds, min(1.0, 3 * share), by)
 
     return make
 
@@ -180,12 +197,6 @@ def _rolling(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
 def _stops(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
     for at in _times(random, rate, plan):
         yield Fault("stop", at=at, who=_replica(random, plan), seconds=random.uniform(0.02, 0.5))
-
-
-def _duels(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
-    for at in _times(random, rate, plan):
-        by, share = random.uniform(0.005, 0.08), random.uniform(0.05, 0.3)
-        yield Fault("duel", at=at, who=LEADER, seconds=random.uniform(0.8, 2.5), share=share, by=by)
 
 
 def _pauses(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
@@ -277,7 +288,7 @@ def _lies(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
 
 
 _SWARM: dict[str, tuple[float, float, float, Make]] = {
-    "drop": (0.5, 0.1, 0.5, _everywhere("drop", 0.005, 0.2)),
+    "drop": (0.5, 0.1, 0.5, _everywhere("drop", 0.005, 0.2, ways=DROPS)),
     "duplicate": (0.5, 0.1, 0.5, _everywhere("duplicate", 0.01, 0.2, 0.5)),
     "reorder": (0.5, 0.1, 0.5, _everywhere("reorder", 0.01, 0.3, 0.5)),
     "delay": (0.3, 0.05, 0.3, _delays),
@@ -290,7 +301,6 @@ _SWARM: dict[str, tuple[float, float, float, Make]] = {
     "restart of all": (0.25, 0.03, 0.15, _restarts),
     "rolling restart": (0.15, 0.02, 0.05, _rolling),
     "stop": (0.4, 0.05, 0.3, _stops),
-    "duel": (0.35, 0.1, 0.3, _duels),
     "pause": (0.5, 0.05, 0.5, _pauses),
     "transfer": (0.35, 0.05, 0.4, _transfers),
     "slow disk": (0.5, 0.0, 0.0, _slow_disks),

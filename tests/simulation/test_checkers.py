@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from tests.simulation.checkers import (
+    CommitRises,
     CommittedForEver,
     Durable,
     EqualDigests,
@@ -13,6 +14,7 @@ from tests.simulation.checkers import (
     LogMatching,
     OneLeaderATerm,
     Orders,
+    OwnTermCounts,
     Views,
     Violation,
     check_stock,
@@ -160,6 +162,75 @@ class TestEqualDigests:
         checker.applied("a", 1, b"x")
         with pytest.raises(Violation, match="differ at index 1"):
             checker.applied("b", 1, b"y")
+
+
+class TestDropped:
+    @pytest.fixture
+    def checker(self) -> CommittedForEver:
+        checker = CommittedForEver()
+        checker.committed("a", 5, 2, 4)
+        return checker
+
+    def test_good(self, checker: CommittedForEver) -> None:
+        checker.dropped("b", 5, 3, 4)
+        checker.dropped("b", 6, 2, 4)
+        checker.dropped("b", 5, 2, 3)
+
+    @pytest.mark.parametrize("during", [4, 5])
+    def test_what_was_committed(self, checker: CommittedForEver, during: int) -> None:
+        with pytest.raises(Violation, match="drops entry 5 of term 2, which was committed in term 4"):
+            checker.dropped("b", 5, 2, during)
+
+
+def test_a_leader_commits_by_its_own_entries() -> None:
+    checker = OwnTermCounts()
+    checker.leader_commits("a", 3, 7, 3)
+    with pytest.raises(Violation, match="commits up to 8, an entry of term 2"):
+        checker.leader_commits("a", 3, 8, 2)
+
+
+class TestCommitRises:
+    @pytest.fixture
+    def checker(self) -> CommitRises:
+        checker = CommitRises()
+        checker.started("a", "ua", 3)
+        checker.committed("a", 5)
+        checker.applied("a", 4, 5)
+        checker.synced("a", "ua", 4)
+        return checker
+
+    def test_good(self, checker: CommitRises) -> None:
+        checker.committed("a", 5)
+        checker.installed("a", 9)
+        checker.committed("a", 10)
+        checker.applied("a", 10, 10)
+        checker.started("a", "ua", 4)
+        checker.committed("a", 4)
+        checker.committed("a", 5)
+        checker.applied("a", 5, 5)
+        checker.started("a", "another", 0)
+
+    def test_back(self, checker: CommitRises) -> None:
+        with pytest.raises(Violation, match="goes back from commit index 5 to 4"):
+            checker.committed("a", 4)
+
+    @pytest.mark.parametrize(("first", "last"), [(7, 8), (5, 6), (4, 6), (6, 5)])
+    def test_a_gap_or_twice(self, checker: CommitRises, first: int, last: int) -> None:
+        checker.committed("a", 9)
+        with pytest.raises(Violation, match="after 5"):
+            checker.applied("a", first, last)
+
+    def test_before_it_is_committed(self, checker: CommitRises) -> None:
+        with pytest.raises(Violation, match="knows of commits up to 5"):
+            checker.applied("a", 6, 6)
+
+    def test_an_old_snapshot(self, checker: CommitRises) -> None:
+        with pytest.raises(Violation, match="installs a snapshot as of 5"):
+            checker.installed("a", 5)
+
+    def test_a_disk_that_lost_what_was_synced(self, checker: CommitRises) -> None:
+        with pytest.raises(Violation, match="begins at 3, and had 4"):
+            checker.started("a", "ua", 3)
 
 
 class TestFreshReads:

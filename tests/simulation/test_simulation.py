@@ -17,8 +17,8 @@ from tests.simulation.swarm import draw
 from tests.simulation.world import Failed, World
 
 ROOT = Path(__file__).parents[2]
-SUITES, SEEDS = 8, 12
-"""Suites for each election, and seeds in each: 96 and 96 in every run of the tests."""
+SUITES, SEEDS = 5, 16
+"""Suites for each election, and seeds in each: 80 and 80 in every run of the tests."""
 
 ALWAYS = (
     "commits", "elections", "truncations", "snapshots", "crashes", "wipes", "stops", "reads", "lost reads", "refused",

@@ -48,7 +48,7 @@ class WatchedStorage(MemoryStorage):
         if hard_state is not None and hard_state.view is not None:
             world.check(world.views.held, process.id, hard_state.view)
         if hard_state is not None:
-            world.term_saved(process)
+            world.mischief.at("a term is saved", process.id)
         if entries:
             world.mischief.at("entries are saved", process.id)
 

@@ -34,6 +34,7 @@ from tests.simulation.cluster import Cluster, Process
 from tests.simulation.mischief import End, Mischief
 from tests.simulation.network import Links
 from tests.simulation.plan import ANYONE, Plan
+from tests.simulation.promises import Kites, LeadersAreHeard, OneOutcome, check_times, kites
 from tests.simulation.shoppers import Shopper
 from tests.simulation.watch import (
     FailuresObserver,
@@ -44,13 +45,14 @@ from tests.simulation.watch import (
     named_on_disk,
     renames,
 )
-from toystore.consensus.messages import Ask, Entry, Message
+from toystore.consensus.messages import AppendReply, Ask, Entry, HeartbeatReply, Message
 from toystore.consensus.views import View
 from toystore.model import CatalogRow, LoadCatalog, Request
 from toystore.storage.interface import Applied, SpoolInfo
 from toystore.storage.memory import MemoryStorage, Work
 
-CATALOG = tuple(CatalogRow(name, 1_000 + number, 60) for number, name in enumerate(("Tux", "Fox", "Lego", "Whale")))
+NAMES = ("Tux", "Fox", "Lego", "Whale")
+"""What is ordered."""
 
 REST = 15.0
 """Seconds in which a healed cluster must have come to rest."""
@@ -105,8 +107,10 @@ class World(Cluster):
         self.failing_disk: Process | None = None
         self.forgetful: dict[str, str] = {}
         """Whose disk has lost what it may have acknowledged, under which uuid; until another is named."""
-        self.between: Process | None = None
-        """Who is in the middle of a duel."""
+        self.acknowledged: dict[tuple[str, str], int] = {}
+        """How far a leader has heard that a storage, by node and uuid, has come."""
+        self.outcomes, self.kites = OneOutcome(), Kites()
+        self._heard = LeadersAreHeard(shape.voters, 2 * shape.election_ticks[0] * shape.tick * 1.06 + 0.05)
         self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
         self.mischief = Mischief(self, plan.faults)
 
@@ -142,6 +146,9 @@ class World(Cluster):
         moment = moment_of(message)
         if moment:
             self.mischief.at(moment, message.sender)
+        arrives = "an acknowledgement arrives"
+        if isinstance(message, AppendReply) and not message.rejected and delays and self.mischief.awaits(arrives):
+            self.clock.callLater(delays[0], self.mischief.at, arrives, message.to)
         if self._messages is not None:
             self._messages(self.timeline.now, message, delays)
         return delays
@@ -190,6 +197,9 @@ class World(Cluster):
             self._new_leader(process)
         elif led and not leads:
             self.note(f"{process.id} leads no more")
+        if leads and self.registrar is None:
+            since = max(process.led_since, process.clock.runs_since)
+            self.check(self._heard.leads, process.id, since, self.timeline.now)
         if node.log.commit > commit:
             for index in range(commit + 1, node.log.commit + 1):
                 entry_term = node.log.term_at(index)
@@ -200,6 +210,8 @@ class World(Cluster):
 
     def _new_leader(self, process: Process) -> None:
         log, term = process.replica.node.log, process.replica.term()
+        process.led_since = self.timeline.now
+        self._heard.began(process.id)
         self.tally["elections"] += 1
         self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
         self.check(self._leaders.leads, term, process.id)
@@ -236,6 +248,8 @@ class World(Cluster):
             digest = process.disk.state.digest_at(row.index)
             assert digest is not None
             self.check(self._digests.applied, process.id, row.index, digest)
+            if row.request_id is not None and row.outcome is not None:
+                self.check(self.outcomes.applied, process.id, row.index, row.request_id, row.outcome)
         self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8] if digest else None}")
         self.mischief.at("something is applied", process.id)
 
@@ -259,19 +273,14 @@ class World(Cluster):
         self.check(self._digests.applied, process.id, info.meta.index, process.disk.state.head.digest)
         self.mischief.at("a snapshot is installed", process.id)
 
-    def term_saved(self, process: Process) -> None:
-        """It has written a term, a vote or a view."""
-        self.mischief.at("a term is saved", process.id)
-        if process is self.between and not self.mischief.over:
-            relapse = self.plan.stream(f"duel/{process.id}/{self.timeline.now:.6f}")
-            if relapse.random() < 0.7:
-                clock = process.clock
-                self.clock.callLater(relapse.uniform(0, 0.004), self._relapse, process, clock, relapse.uniform(0.001, 0.03))
-
-    def _relapse(self, process: Process, clock: VirtualClock, seconds: float) -> None:
-        if process.clock is clock and not clock.ended:
-            self.kill(process, 0, "having written a term or a vote")
-            self.clock.callLater(seconds, self.start, process)
+    def arrives(self, process: Process, messages: Sequence[Message]) -> None:
+        """It hears these now, and is not paused."""
+        for message in messages:
+            if isinstance(message, AppendReply | HeartbeatReply) and message.sender in self.config.voters:
+                self._heard.answered(process.id, message.sender, self.timeline.now)
+                if isinstance(message, AppendReply) and not message.rejected and process.leads:
+                    place = message.sender, message.uuid
+                    self.acknowledged[place] = max(self.acknowledged.get(place, 0), message.match)
 
     def ended(self, process: Process, clock: VirtualClock) -> None:
         """A process may end itself only where its disk has failed."""
@@ -391,13 +400,18 @@ class World(Cluster):
         self.boot()
         for client in self.clients.values():
             client.open()
-        load = self.clients["front-1"].leader.submit(Request("catalog", LoadCatalog(CATALOG)), 60.0)
+        load = self.clients["front-1"].leader.submit(Request("catalog", self._catalog()), 60.0)
         load.addCallback(lambda _: self._open_shop())
         self._advance(lambda: self.timeline.now >= self.plan.seconds, self.plan.seconds + 0.1)
         self._heal()
         self._advance(self._at_rest, REST)
         self._check_rest()
         self.tally["seconds"] = round(self.timeline.now)
+
+    def _catalog(self) -> LoadCatalog:
+        """Each client has a kite, which it adjusts and nobody orders."""
+        toys = [CatalogRow(name, 1_000 + number, self.plan.shape.stock) for number, name in enumerate(NAMES)]
+        return LoadCatalog((*toys, *(CatalogRow(client.kite, 1, 0) for client in self.clients.values())))
 
     def _open_shop(self) -> None:
         for client in self.clients.values():
@@ -470,7 +484,10 @@ class World(Cluster):
             self.violate(f"the states differ: {hashes}")
         orders, products = states[0]
         self.check(self.orders.ledger, orders)
-        self.check(check_stock, {row.name: row.quantity for row in CATALOG}, orders, products)
+        self.check(check_times, orders)
+        ordered = [product for product in products if product.name not in kites(products)]
+        self.check(check_stock, dict.fromkeys(NAMES, self.plan.shape.stock), orders, ordered)
+        self.check(self.kites.stock, kites(products))
         self.tally["orders"] += len(orders)
         if self.violation:
             raise self._failed(self.violation)

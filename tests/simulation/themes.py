@@ -1,0 +1,207 @@
+"""Patterns of faults that belong together: each is what some known mistake needs to come to light.
+
+A theme shapes the cluster, and repeats its pattern through the whole run, each time with other delays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from random import Random
+from typing import Any
+
+from attrs import field, frozen
+
+from tests.simulation.mischief import LEADER
+from tests.simulation.plan import ANYONE, Fault, Plan
+from toystore.consensus.settings import Limits
+
+QUICK: dict[str, Any] = {"election_ticks": (5, 9), "heartbeat_ticks": 1, "resend_ticks": 2, "suspect_ticks": 10}
+"""Ticks, for many elections in one run."""
+
+Make = Callable[[Random, Plan], Iterator[Fault]]
+
+
+@frozen
+class Theme:
+    name: str
+    make: Make
+    election: str = ""
+    shape: Mapping[str, Any] = field(factory=dict)
+
+
+def _times(plan: Plan, every: float) -> Iterator[float]:
+    at = 1.0
+    while at < plan.seconds:
+        yield at
+        at += every
+
+
+def _voters(plan: Plan) -> list[str]:
+    return [f"order-{n + 1}" for n in range(plan.shape.voters)]
+
+
+def _figure_8(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Leaders that fall with entries that few have, and come back (Raft 5.4.2, figure 8): some are alone with their clients
+    at once, some die with the first acknowledgements."""
+    for at in _times(plan, 0.5):
+        kind, seconds = random.random(), random.uniform(0.1, 0.4)
+        after = random.choice((random.uniform(0.002, 0.02), random.uniform(0.05, 0.25)))
+        if kind < 0.4:
+            elected = "somebody is elected"
+            yield Fault("cut", "one", at, ANYONE, (), elected, after + 0.01)
+            yield Fault("crash", "loses", at, ANYONE, (), elected, seconds, by=after)
+        elif kind < 0.8:
+            arrived = "an acknowledgement arrives"
+            yield Fault("crash", "loses", at, ANYONE, (), arrived, seconds, by=random.uniform(0.0, 0.0005))
+
+
+def _duel(random: Random, plan: Plan) -> Iterator[Fault]:
+    """One voter is between two camps that do not hear one another. It is paused, so that both ask it in the same term;
+    everything comes to it twice; and it dies when it has voted, to be back within milliseconds."""
+    for at in _times(plan, 1.6):
+        voters = _voters(plan)
+        random.shuffle(voters)
+        between, *camp = voters
+        half = len(camp) // 2
+        seconds = random.uniform(0.7, 1.2)
+        for voter in camp[:half]:
+            yield Fault("cut", "pair", at, voter, tuple(camp[half:]), "", seconds)
+        yield Fault("echo", "", at, ANYONE, (between,), "", seconds + 0.3, by=random.uniform(0.005, 0.05))
+        yield Fault("pause", "", at, between, (), "", random.uniform(0.45, 0.8))
+        for _ in range(2):
+            if random.random() < 0.8:
+                down, by = random.uniform(0.001, 0.02), random.uniform(0.0, 0.002)
+                yield Fault("crash", "loses", at, between, (), "a vote is sent", down, by=by)
+
+
+def _stale_tail(random: Random, plan: Plan) -> Iterator[Fault]:
+    """A leader alone with its clients writes what will never be committed; the next one's heartbeats reach it before
+    its appends do."""
+    for at in _times(plan, 2.5):
+        alone, node = random.uniform(0.6, 1.5), random.choice(_voters(plan))
+        who = random.choice((LEADER, LEADER, node))
+        yield Fault("cut", "one", at, who, (), "", alone)
+        if random.random() < 0.5:
+            yield Fault("crash", "keeps", at + alone - 0.05, node, (), "", random.uniform(0.02, 0.1))
+        lost = random.uniform(0.2, 1.0)
+        yield Fault(
+            "drop", "appends", at + alone - 0.2, ANYONE, (random.choice((node, ANYONE)),), "", lost, random.uniform(0.5, 1.0)
+        )
+
+
+def _only_in(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Answers to the leader are lost, what it sends arrives: nobody else stands for election, and nothing commits."""
+    for at in _times(plan, 3.0):
+        seconds = random.uniform(0.8, 2.5)
+        yield Fault(*random.choice((("cut", "in"), ("drop", "replies"))), at, LEADER, (), "", seconds, 1.0)
+        if random.random() < 0.3:
+            yield Fault("drop", "replies", at, ANYONE, (LEADER,), "", seconds, random.uniform(0.5, 1.0))
+
+
+def _late_requests(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Requests of clients arrive when they are long given up, at a leader that serves; there is little in stock."""
+    fronts = [f"front-{n + 1}" for n in range(plan.shape.fronts)]
+    for at in _times(plan, 1.0):
+        front, voter = random.choice(fronts), random.choice((ANYONE, *_voters(plan)))
+        kind, by = random.random(), random.uniform(0.4, 1.5)
+        if kind < 0.5:
+            yield Fault("delay", "", at, front, (voter,), "", random.uniform(0.2, 1.0), by=by)
+        elif kind < 0.7:
+            yield Fault("clog", "", at, front, (voter,), "", random.uniform(0.9, 2.5))
+        elif kind < 0.85:
+            yield Fault("drop", "of any kind", at, voter, (front,), "", random.uniform(0.2, 1.0), 0.5)
+        else:
+            yield Fault("transfer", "", at)
+
+
+def _snapshots(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Somebody is away and needs a snapshot, which is interrupted, or comes from another leader than it began with."""
+    nodes = [*_voters(plan), *(f"catalog-{n + 1}" for n in range(plan.shape.learners))]
+    for at in _times(plan, 2.0):
+        node, seconds = random.choice(nodes), random.uniform(0.2, 1.5)
+        way = random.choice(("wipe", "cut", "cut", "crash"))
+        if way == "wipe":
+            yield Fault("wipe", "", at, node, (), "", seconds)
+        else:
+            yield Fault(way, "one" if way == "cut" else "loses", at, node, (), "", seconds)
+        yield Fault("compact", "", at + seconds * 0.9, LEADER)
+        sent, installed = "a snapshot is sent", "a snapshot is installed"
+        by, down = random.uniform(0, 0.02), random.uniform(0.05, 0.5)
+        match random.randrange(6):
+            case 0:
+                yield Fault("crash", "loses", at, LEADER, (), sent, down, by=by)
+            case 1:
+                yield Fault("transfer", "", at, random.choice(_voters(plan)), (), sent, by=by)
+            case 2:
+                yield Fault("crash", random.choice(("loses", "keeps")), at, node, (), installed, down, by=by)
+            case 3:
+                yield Fault("reorder", "", at + seconds, LEADER, (node,), "", 1.0, 0.4, by=0.2)
+            case 4:
+                yield Fault("duplicate", "", at + seconds, ANYONE, (node,), "", 1.0, 0.4, by=0.2)
+
+
+def _register(random: Random, plan: Plan) -> Iterator[Fault]:
+    """What the register has just stored, or is about to tell, is late, or old, or lost with its disk."""
+    stored = "a view is stored"
+    for at in _times(plan, 1.5):
+        voters = _voters(plan)
+        node, other = random.sample(voters, 2)
+        by = random.uniform(0.05, 0.5)
+        yield Fault("crash", "loses", at, random.choice((LEADER, node)), (), "", random.uniform(0.1, 1.2))
+        match random.randrange(5):
+            case 0 | 1:  # told late to one, lost to the others, and then the disk is gone
+                yield Fault("delay", "", at, REGISTER_NODE, (node,), "", 1.0, by=by)
+                for third in voters:
+                    if third != node:
+                        yield Fault("drop", "pings", at, REGISTER_NODE, (third,), stored, 0.3, 1.0)
+                yield Fault(
+                    "register is lost", "", at, ANYONE, (), stored, random.uniform(0.01, 0.2), by=random.uniform(0, 0.004)
+                )
+            case 2:  # an old view comes after a newer one, or after a restart
+                yield Fault("reorder", "", at, REGISTER_NODE, (node,), "", 1.2, 0.4, by=1.0)
+                yield Fault("crash", "loses", at, node, (), "a term is saved", random.uniform(0.01, 0.1), by=by / 50)
+            case 3:
+                yield Fault("register dies", random.choice(("keeps", "loses")), at, ANYONE, (), stored, by, by=by / 100)
+                yield Fault("cut", "one", at, other, (), "", by)
+            case 4:
+                yield Fault("register pauses", "", at, ANYONE, (), "a change is asked for", by * 2, by=by / 100)
+                yield Fault("crash", "loses", at, LEADER, (), "a change is asked for", by, by=by / 50)
+
+
+def _joining(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Replicas leave and join; something befalls the leader, or the one that joins, in between."""
+    for at in _times(plan, 2.0):
+        node, seconds = random.choice(_voters(plan)), random.uniform(0.8, 1.6)
+        yield Fault("cut", "one", at, node, (), "", seconds)
+        moment = random.choice(("a change is asked for", "somebody joins", "somebody is dropped", "a view is stored"))
+        by, down = random.choice((0.0, random.uniform(0, 0.01))), random.uniform(0.05, 1.5)
+        match random.randrange(4):
+            case 0:
+                yield Fault("crash", "loses", at + seconds * 0.5, LEADER, (), moment, down, by=by)
+            case 1:
+                yield Fault("crash", "loses", at + seconds * 0.5, ANYONE, (), moment, down, by=by)
+            case 2:
+                yield Fault(
+                    "cut", random.choice(("one", "in", "out", "register")), at + 0.3, LEADER, (), moment, down, by=by
+                )
+            case 3:
+                yield Fault("stall", "", at + seconds * 0.8, node, (), "", down)
+                yield Fault("crash", "loses", at + seconds + 0.5, LEADER, (), "", down)
+
+
+REGISTER_NODE = "front-1"
+"""The node that appoints, as links name it."""
+
+_FEW = {"limits": Limits(append_entries=1, window=1), "keep_entries": 64}
+_SMALL = {"keep_entries": 4, "snapshot_chunk": 700}
+
+THEMES: tuple[Theme, ...] = (
+    Theme("figure 8", _figure_8, "raft", {**QUICK, **_FEW, "rate": 8.0}),
+    Theme("duel", _duel, "raft", QUICK),
+    Theme("stale tail", _stale_tail, "", {**QUICK, "rate": 8.0}),
+    Theme("only in", _only_in, "", QUICK),
+    Theme("late requests", _late_requests, "", {**QUICK, "stock": 8, "rate": 8.0}),
+    Theme("snapshots", _snapshots, "", {**QUICK, **_SMALL}),
+    Theme("register", _register, "appointed", QUICK),
+    Theme("joining", _joining, "appointed", QUICK),
+)
