@@ -7,8 +7,8 @@ then runs there as it does on the program, in a process of its own.
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -38,7 +38,8 @@ class Mutant:
 
     `elections` are the ways to elect under which it must be found, within `schedules` from any seed on. `lane` says what a
     schedule must have in it: `orders` (replicas of the ledger and clients of their leader), `store` (catalogs, feeds and
-    caches as well), `operator` (someone who accepts a loss as well).
+    caches as well), `operator` (someone who accepts a loss as well). Only schedules with its `theme` are searched, where it has
+    one (tests/simulation/themes.py): the pattern of faults that such a mistake needs.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Mutant:
     breaks: str
     elections: tuple[str, ...]
     lane: str
+    theme: str
     schedules: int
     diff: str
 
@@ -58,7 +60,7 @@ class Mutant:
             elections = tuple(fields.pop("election").split(", "))
             mutant = cls(
                 path.stem, fields.pop("wrong"), fields.pop("breaks"), elections, fields.pop("lane"),
-                int(fields.pop("schedules", "0")), diff,
+                fields.pop("theme", ""), int(fields.pop("schedules", "0")), diff,
             )  # fmt: skip
         except KeyError as error:
             raise Unfit(f"{path}: the head lacks {error}") from error
@@ -105,36 +107,39 @@ def mutants(names: tuple[str, ...] = ()) -> list[Mutant]:
 @frozen
 class Found:
     """What came of a search: in which schedule, counted from 1, a promise was broken (0: in none), and what was said.
-    `seconds` is how long the search took."""
+    `seconds` is how long the search took; `at` is when in the run it was, `plan` the plan (JSON)."""
 
     schedule: int
     what: str
     seconds: float
+    at: float = 0.0
+    plan: str = ""
 
 
 def hunt(mutant: Mutant, tree: Path, election: str, first: int, schedules: int) -> Found:
-    """Run schedules from the seed `first` on until one breaks a promise. Raises Unfit where the simulator can not run."""
-    command = [sys.executable, "-m", "tests.simulation", str(first), "--count", str(schedules), "--until-violation"]
-    command += ["--election", election]
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    """Play schedules from the seed `first` on until one breaks a promise. Raises Unfit where the simulator can not run."""
+    command = [sys.executable, "-m", "tests.mutants.play", election, str(first), str(schedules), mutant.theme]
     began = time.monotonic()
     try:
         run = subprocess.run(
-            command, cwd=tree, env=environment, text=True, capture_output=True, timeout=PATIENCE * schedules, check=False
+            command, cwd=tree, env=_first(tree), text=True, capture_output=True, timeout=PATIENCE * schedules, check=False
         )
     except subprocess.TimeoutExpired:
         return Found(0, f"no end within {PATIENCE:.0f} s for each schedule", time.monotonic() - began)
-    found = _VIOLATION.search(run.stdout)
-    if found is None and run.returncode:
+    if run.returncode:
         raise Unfit(f"{mutant.name}: the simulator does not run:\n{run.stdout}{run.stderr}")
-    schedule, what = (int(found[1]), _gist(found[2])) if found else (0, "")
-    return Found(schedule, what, time.monotonic() - began)
+    result, seconds = json.loads(run.stdout), time.monotonic() - began
+    if "what" not in result:
+        return Found(0, "", seconds)
+    return Found(result["played"], gist(result["what"]), seconds, result["at"], result["plan"])
 
 
-_VIOLATION = re.compile(r"^run (\d+): .*? s: (.*?)(?=^\d+ runs in |\Z)", re.MULTILINE | re.DOTALL)
+def _first(tree: Path) -> dict[str, str]:
+    """An environment in which the packages of this tree are those that Python finds."""
+    return os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _gist(what: str) -> str:
+def gist(what: str) -> str:
     """What was violated, in a line: of a traceback, the last one."""
     lines = [line for line in what.splitlines() if line.strip()]
     return f"{lines[0].partition('Traceback')[0]}{lines[-1].strip()}" if "Traceback" in lines[0] else lines[0]

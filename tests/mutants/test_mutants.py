@@ -31,7 +31,7 @@ class TestAMutant:
 class TestAPatch:
     def test_that_does_not_fit_any_more_says_so(self) -> None:
         fits = Mutant.read(PATCHES / "votes-twice.patch")
-        stale = Mutant("stale", "", "", (), "orders", 1, fits.diff.replace(" granted = (", " given = ("))
+        stale = Mutant("stale", "", "", (), "orders", "", 1, fits.diff.replace(" granted = (", " given = ("))
         with pytest.raises(Unfit, match=r"stale.patch does not apply"), stale.tree():
             pass
 
