@@ -21,7 +21,7 @@ from pathlib import Path
 from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
-PATCHES = Path(__file__).parent / "patches"
+PATCHES, PLANS = Path(__file__).parent / "patches", Path(__file__).parent / "plans"
 ELECTIONS = ("raft", "appointed")
 LANES = ("orders", "store", "operator")
 PATIENCE = 30.0
@@ -38,8 +38,8 @@ class Mutant:
 
     `elections` are the ways to elect under which it must be found, within `schedules` from any seed on. `lane` says what a
     schedule must have in it: `orders` (replicas of the ledger and clients of their leader), `store` (catalogs, feeds and
-    caches as well), `operator` (someone who accepts a loss as well). Only schedules with its `theme` are searched, where it has
-    one (tests/simulation/themes.py): the pattern of faults that such a mistake needs.
+    caches as well), `operator` (someone who accepts a loss as well). Where it has a `theme`, the pattern of faults that
+    such a mistake needs (tests/simulation/themes.py), only schedules with this theme are searched.
     """
 
     name: str
@@ -67,6 +67,11 @@ class Mutant:
         if fields or not blank or not set(elections) <= set(ELECTIONS) or mutant.lane not in LANES:
             raise Unfit(f"{path}: the head is not as it should be: {head!r}")
         return mutant
+
+    @property
+    def recorded(self) -> Path:
+        """A plan under which it breaks a promise, kept small; there may be none."""
+        return PLANS / f"{self.name}.json"
 
     @property
     def files(self) -> list[str]:
@@ -132,6 +137,14 @@ def hunt(mutant: Mutant, tree: Path, election: str, first: int, schedules: int) 
     if "what" not in result:
         return Found(0, "", seconds)
     return Found(result["played"], gist(result["what"]), seconds, result["at"], result["plan"])
+
+
+def made_small(tree: Path, found: Found, trials: int = 60) -> str:
+    """A plan (JSON) with few faults under which the mutant in this tree still breaks a promise."""
+    plan = tree / "plan.json"
+    plan.write_text(found.plan)
+    command = [sys.executable, "-m", "tests.mutants.record", str(plan), str(found.at), str(trials)]
+    return subprocess.run(command, cwd=tree, env=_first(tree), text=True, stdout=subprocess.PIPE, check=True).stdout
 
 
 def _first(tree: Path) -> dict[str, str]:

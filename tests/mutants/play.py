@@ -1,8 +1,8 @@
 """Plays plans against whatever `toystore` is first on the path, until one breaks a promise; for `mutant.hunt`.
 
-`python -m tests.mutants.play ELECTION FIRST COUNT [THEME]` draws the plans of `COUNT` seeds from `FIRST` on; with a theme, of
-the first seeds whose plans have it. It prints one JSON object: how many were played and, of the last one where it broke a
-promise, what was said, after how many seconds of the run, and the plan.
+`python -m tests.mutants.play ELECTION FIRST COUNT [THEME]` draws the plans of `COUNT` seeds from `FIRST` on; with a theme,
+of those seeds whose plans have it. It prints a JSON object: how many were played and, where the last one broke a promise,
+what was said, after how many seconds of the run, and the plan.
 """
 
 from __future__ import annotations
