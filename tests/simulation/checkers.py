@@ -63,6 +63,10 @@ class CommittedForEver:
         self.last = max(self.last, index)
         return news
 
+    def term_of(self, index: int) -> int | None:
+        """Of the entry that is committed there."""
+        return self._committed.get(index, (None, 0))[0]
+
     def dropped(self, node: str, index: int, term: int, during: int) -> None:
         """`node`, whose disk is in the term `during`, drops its entry of `term` for another: one that was committed by then
         no leader contradicts (truncation never below commit). What a later term commits it may not know of yet."""

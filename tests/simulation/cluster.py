@@ -33,26 +33,28 @@ class Process:
         """Why the last incarnation ended by itself."""
         self.up = False
         self._cluster = cluster
-        self._starts = 0
+        self.starts = 0
+        """Which of its lives this is."""
         self._rate = 1.0
         self.led_since = 0.0
+        self.stopping = False
         self._mourners: list[Callable[[], None]] = []
 
     def boot(self) -> None:
         """Start it; whatever ran before must have ended."""
         assert not self.up
         cluster = self._cluster
-        self._starts += 1
+        self.starts += 1
         self.failure = None
         self.clock = VirtualClock(cluster.timeline, self._turn_over, self._rate)
         self.plug = _Plug(self, cluster.network)
-        self.disk.stalled = False
+        self.disk.stalled = self.stopping = False
         self.replica = Replicator(
             evolve(cluster.config, id=self.id),
             cluster.open_storage(self),
             self.plug,
             self.clock,
-            cluster.streams(f"replica/{self.id}/{self._starts}"),
+            cluster.streams(f"replica/{self.id}/{self.starts}"),
             lambda: int(1_000 * (cluster.timeline.now + 1_000 + cluster.skew.get(self.id, 0.0))),
             self._ended,
             cluster.pace,

@@ -9,8 +9,9 @@ no majority protects against that. It is simulated where it can be noticed: the 
 else goes wrong.
 
 Where leaders are appointed, all of this holds with "in sync" in the place of a majority: a disk is lost only while everyone
-is in sync and no change of that is under way; the register's, while all replicas remember its latest view. A disk that
-lies is not simulated there: if the only one in sync lies, nobody can know.
+is in sync and no change of that is under way; the register's, while all replicas remember its latest view, or all of them
+the one before, so that nobody has heard of the latest yet. A disk that lies is not simulated there: if the only one in sync
+lies, nobody can know.
 """
 
 from __future__ import annotations
@@ -256,9 +257,10 @@ def register_pauses(world: World, wrong: Fault) -> End | bool:
 @fault("register is lost", election="appointed")
 def register_is_lost(world: World, wrong: Fault) -> bool | None:
     registrar = world.registrar
-    if registrar is None or not registrar.up or not world.all_remember():
+    if registrar is None or not registrar.up or not (world.all_remember() or world.nobody_knows_yet()):
         return False
     registrar.lose()
+    world.rules.register_lost()
     world.tally["registers lost"] += 1
     world.clock.callLater(wrong.seconds, world.start_register)
     return None
@@ -314,7 +316,6 @@ def wipe(world: World, wrong: Fault) -> bool | None:
     world.kill(process, 0, "its disk is wiped")
     world.forgetful[process.id] = process.disk.uuid
     process.disk.wipe()
-    world.views.forgot(process.id)
     world.tally["wipes"] += 1
     world.clock.callLater(wrong.seconds, world.start, process)
     return None

@@ -22,10 +22,14 @@ class Views:
         self._stored: dict[tuple[int, int], View] = {}
         self._leaders: dict[int, str] = {}
         self._held: dict[str, tuple[int, int]] = {}
+        self.before: View | None = None
+        self._lost: View | None = None
         self.present: View | None = None
 
     def stored(self, view: View) -> None:
         """The register has this one on its disk now."""
+        if self._lost is not None and self._lost.place == view.place:
+            self._void(self._lost)
         known, before = self._stored.setdefault(view.place, view), self.present
         if known != view:
             raise Violation(f"version {view.place} was stored as {known}, and as {view}")
@@ -38,7 +42,21 @@ class Views:
         leader = self._leaders.setdefault(view.epoch, view.leader)
         if leader != view.leader:
             raise Violation(f"epoch {view.epoch} has two leaders, {leader} and {view.leader}")
-        self.present = view
+        self.before, self.present = before, view
+
+    def lost(self) -> None:
+        """The register's disk is gone. If nobody has its last view, another register may store another one in its place;
+        unless the last words of the first, which may be under way still, are heard before."""
+        last = self.present
+        if last is not None and self.before is not None and last.place not in self._held.values():
+            self._lost, self.present = last, self.before
+
+    def _void(self, lost: View) -> None:
+        """Another one stands in its place: from now on nobody may have it."""
+        del self._stored[lost.place]
+        if self.before is None or lost.epoch != self.before.epoch:
+            del self._leaders[lost.epoch]
+        self._lost = None
 
     def told(self, view: View) -> None:
         """A message with this view leaves the register: it is stored by then (rule 1)."""
@@ -52,6 +70,8 @@ class Views:
         if view.place < self._held.get(node, view.place):
             raise Violation(f"{node} goes back from {self._held[node]} to {view.place}")
         self._held[node] = view.place
+        if view == self._lost:
+            self.present, self._lost = view, None  # heard of before its register was replaced: it counts
 
     def forgot(self, node: str) -> None:
         """Its disk is another one."""
@@ -190,10 +210,10 @@ class Joining:
     def __init__(self) -> None:
         self._opened: set[int] = set()
         self._committed = 0
-        self._present: View | None = None
+        self.present: View | None = None
 
     def stored(self, view: View) -> None:
-        self._present = view
+        self.present = view
 
     def committed(self, index: int, term: int) -> None:
         """An entry of this term (epoch)."""
@@ -206,7 +226,7 @@ class Joining:
         """The leader of `epoch` asks for `in_sync` in the view after `version`. `disks` are the uuids of all disks, `holds`
         up to which index each has what is committed; another disk than the one named has lost it, which nobody can know
         yet."""
-        view = self._present
+        view = self.present
         if view is None or (epoch, version) != (view.epoch, view.version):
             return
         for node in in_sync.keys() - view.in_sync.keys():
@@ -253,7 +273,7 @@ class Registers:
         self._replicas = frozenset(replicas)
         self._promised: dict[str, str] = {}
         self._held: dict[str, View] = {}
-        self._present: View | None = None
+        self.present: View | None = None
 
     def promised(self, node: str, register: str) -> None:
         """The promise is on its disk."""
@@ -266,9 +286,9 @@ class Registers:
 
     def stored(self, view: View, empty: Collection[str] = (), expected: Collection[str] | None = None) -> None:
         """`empty` are the replicas without a ledger, `expected` those that a first view waits for (None: all)."""
-        if self._present is None or self._present.register != view.register:
-            self._first_of(self._present, view, empty, expected)
-        self._present = view
+        if self.present is None or self.present.register != view.register:
+            self._first_of(self.present, view, empty, expected)
+        self.present = view
 
     def _first_of(self, before: View | None, view: View, empty: Collection[str], expected: Collection[str] | None) -> None:
         """The first view of a register."""

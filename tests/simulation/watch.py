@@ -45,9 +45,8 @@ class WatchedStorage(MemoryStorage):
 
     def _saved(self, _: None, hard_state: HardState | None, entries: bool) -> None:
         world, process = self._world, self._process
-        if hard_state is not None and hard_state.view is not None:
-            world.check(world.views.held, process.id, hard_state.view)
         if hard_state is not None:
+            world.rules.synced(process, hard_state)
             world.mischief.at("a term is saved", process.id)
         if entries:
             world.mischief.at("entries are saved", process.id)

@@ -25,7 +25,6 @@ from tests.simulation.checkers import (
     LogMatching,
     OneLeaderATerm,
     Orders,
-    Views,
     Violation,
     check_stock,
 )
@@ -35,6 +34,7 @@ from tests.simulation.mischief import End, Mischief
 from tests.simulation.network import Links
 from tests.simulation.plan import ANYONE, Plan
 from tests.simulation.promises import Kites, LeadersAreHeard, OneOutcome, check_times, kites
+from tests.simulation.rules import Rules
 from tests.simulation.shoppers import Shopper
 from tests.simulation.watch import (
     FailuresObserver,
@@ -97,9 +97,9 @@ class World(Cluster):
         if self.registrar is not None:
             self.registrar.latency = self._write_seconds("register")
         self._leaders, self._log_matching = OneLeaderATerm(), LogMatching()
-        self._committed, self._durable = CommittedForEver(), Durable(shape.voters)
+        self.committed, self._durable = CommittedForEver(), Durable(shape.voters)
         self._digests, self.reads, self.orders = EqualDigests(), FreshReads(), Orders()
-        self.views = Views()
+        self.rules = Rules(self, self.config.voters)
         self._asked: tuple[int, int] = (0, 0)
         """The highest version of which any leader has asked for a change, with the generation."""
         self._seen: dict[str, tuple[bool, int, int]] = {}
@@ -140,9 +140,10 @@ class World(Cluster):
     # The network
 
     def _overheard(self, message: Message) -> Sequence[float]:
+        self.rules.sent(message)
         delays = self.links.fate(message)
-        if isinstance(message, Ask) and self.views.present is not None:
-            self._asked = max(self._asked, (self.views.present.generation, message.version))
+        if isinstance(message, Ask) and self.rules.views.present is not None:
+            self._asked = max(self._asked, (self.rules.views.present.generation, message.version))
         moment = moment_of(message)
         if moment:
             self.mischief.at(moment, message.sender)
@@ -187,6 +188,7 @@ class World(Cluster):
     def started(self, process: Process) -> None:
         node = process.replica.node
         self._seen[process.id] = (False, node.hard_state.term, node.log.applied)
+        self.rules.started(process)
         self.note(f"{process.id} is up, storage {node.uuid}, log {node.log.base_index}..{node.log.last_index}")
 
     def seen(self, process: Process) -> None:
@@ -197,7 +199,7 @@ class World(Cluster):
             self._new_leader(process)
         elif led and not leads:
             self.note(f"{process.id} leads no more")
-        if leads and self.registrar is None:
+        if leads and self.registrar is None and not process.stopping:
             since = max(process.led_since, process.clock.runs_since)
             self.check(self._heard.leads, process.id, since, self.timeline.now)
         if node.log.commit > commit:
@@ -207,6 +209,7 @@ class World(Cluster):
                     self._new_commit(process, index, entry_term)
             commit = node.log.commit
         self._seen[process.id] = (leads, node.hard_state.term, commit)
+        self.rules.seen(process)
 
     def _new_leader(self, process: Process) -> None:
         log, term = process.replica.node.log, process.replica.term()
@@ -216,14 +219,14 @@ class World(Cluster):
         self.note(f"{process.id} leads in term {term}, log {log.base_index}..{log.last_index}")
         self.check(self._leaders.leads, term, process.id)
         if self.registrar is not None:
-            self.check(self.views.leads, process.id, term)
+            self.check(self.rules.views.leads, process.id, term)
         terms = [log.term_at(index) for index in range(log.base_index, log.last_index + 1)]
-        self.check(self._committed.leads, process.id, term, log.base_index, terms)
+        self.check(self.committed.leads, process.id, term, log.base_index, terms)
         self.mischief.at("somebody is elected", process.id)
 
     def _new_commit(self, process: Process, index: int, term: int) -> None:
         during = process.replica.term()
-        if self.check(self._committed.committed, process.id, index, term, during):
+        if self.check(self.committed.committed, process.id, index, term, during):
             self.tally["commits"] += 1
             self.tally["renames"] += renames(process, index)
             holders = [voter.id for voter in self.voters if holds_on_disk(voter, index, term) or self._has_forgotten(voter)]
@@ -231,9 +234,11 @@ class World(Cluster):
                 self.check(self._durable.committed, index, holders)
             else:
                 disks = {voter.id: voter.disk.uuid for voter in self.voters}
-                self.check(self.views.committed, index, disks, holders)
+                asked = self.rules.asked_by(process)
+                self.check(self.rules.views.committed, index, disks, holders, asked)
             self.note(f"{process.id} commits {index} of term {term}: {' '.join(holders)}")
             self.mischief.at("an entry is committed", process.id)
+        self.rules.commits(process, index, term)
 
     def _has_forgotten(self, process: Process) -> bool:
         """It may have acknowledged what is not on its disk any more, and its acknowledgement may still be under way."""
@@ -244,6 +249,7 @@ class World(Cluster):
         return uuid is not None
 
     def applied(self, process: Process, rows: Sequence[Applied]) -> None:
+        self.rules.applied(process, rows[0].index, rows[-1].index)
         for row in rows:
             digest = process.disk.state.digest_at(row.index)
             assert digest is not None
@@ -254,6 +260,7 @@ class World(Cluster):
         self.mischief.at("something is applied", process.id)
 
     def saving(self, process: Process, entries: Sequence[Entry]) -> None:
+        self.rules.saves(process, entries)
         state = process.disk.state
         first = entries[0].index
         if first <= state.last_index():
@@ -271,6 +278,7 @@ class World(Cluster):
         self.tally["partial snapshots"] += info.since > 0
         self.note(f"{process.id} installs what changed since {info.since}, as of {info.meta.index}")
         self.check(self._digests.applied, process.id, info.meta.index, process.disk.state.head.digest)
+        self.rules.installed(process, info.meta.index)
         self.mischief.at("a snapshot is installed", process.id)
 
     def arrives(self, process: Process, messages: Sequence[Message]) -> None:
@@ -306,6 +314,7 @@ class World(Cluster):
     def kill(self, process: Process, keep: int, how: str) -> None:
         self.tally["crashes"] += 1
         self.note(f"{process.id} dies, {how}")
+        self.rules.killed(process)
         process.kill(keep)
 
     def start(self, process: Process) -> None:
@@ -316,11 +325,12 @@ class World(Cluster):
         """SIGTERM; whoever has not ended when its time is up is killed."""
         self.note(f"{process.id} is told to stop")
         self.tally["stops"] += 1
-        clock = process.clock
+        process.stopping, clock = True, process.clock
 
         def over(_: object = None) -> None:
             if process.clock is clock and not clock.ended:
                 self.note(f"{process.id} stops")
+                self.rules.killed(process)
                 process.kill()
 
         Deferred.fromCoroutine(process.replica.stop()).addBoth(over)
@@ -334,28 +344,38 @@ class World(Cluster):
         """Is its disk one that all know to have everything?"""
         if self.registrar is None:
             return named_on_disk(process)
-        view = self.views.present
+        view = self.rules.views.present
         return view is not None and view.in_sync.get(process.id) == process.disk.uuid
 
     def _change_under_way(self) -> bool:
         """A leader may have asked for a change of the present view, or the register does not have it any more."""
-        if self.registrar is None or self.views.present is None:
+        if self.registrar is None or self.rules.views.present is None:
             return False
-        return self._asked >= self.views.present.place or self.registrar.store.view != self.views.present
+        return self._asked >= self.rules.views.present.place or self.registrar.store.view != self.rules.views.present
 
     def all_remember(self) -> bool:
         """Everyone has the latest view on disk, and none is on its way."""
-        known = all(voter.up and voter.disk.hard_state.view == self.views.present for voter in self.voters)
+        known = all(voter.up and voter.disk.hard_state.view == self.rules.views.present for voter in self.voters)
         return known and all(map(self.may_forget, self.voters)) and self.registrar_rests()
+
+    def nobody_knows_yet(self) -> bool:
+        """The register has stored a view, and everyone has the one before on disk."""
+        before = self.rules.views.before
+        known = before is not None and all(voter.up and voter.disk.hard_state.view == before for voter in self.voters)
+        return known and self.failing_disk is None and all(map(self._was_in_sync, self.voters)) and self.registrar_rests()
+
+    def _was_in_sync(self, process: Process) -> bool:
+        before = self.rules.views.before
+        return before is not None and before.in_sync.get(process.id, process.disk.uuid) == process.disk.uuid
 
     def registrar_rests(self) -> bool:
         return self.registrar is not None and not self.registrar.writing
 
     def stored(self, view: View) -> None:
-        before = self.views.present
+        before = self.rules.views.present
         self.note(f"the register stores {view}")
         self.tally["views"] += 1
-        self.check(self.views.stored, view)
+        self.rules.stored(view)
         if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
             self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `faults`
             self.failing_disk = None
