@@ -22,8 +22,9 @@ class Shop(Cluster):
     The log keeps no more than some 20 entries, so that whoever is away for long needs a snapshot.
     """
 
-    def __init__(self, election: str = "raft") -> None:
-        super().__init__(3, 1, config=NodeConfig("", (), election=election), pace=Pace(keep_entries=20, retry_full=0.1))
+    def __init__(self, election: str = "raft", keep_entries: int = 20, snapshot_chunk: int = 256 * 1024) -> None:
+        pace = Pace(keep_entries=keep_entries, retry_full=0.1, snapshot_chunk=snapshot_chunk)
+        super().__init__(3, 1, config=NodeConfig("", (), election=election), pace=pace)
         for process in self.processes.values():
             process.disk.latency = lambda work: 0.001 if work == "save" else 0.0
         self._orders = 0

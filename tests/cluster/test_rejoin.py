@@ -103,3 +103,23 @@ def test_another_election_mode_is_refused(shop: Shop) -> None:
     assert process.failure is not None
     assert process.failure.check(ModeMismatch)
     assert f"founded with election = '{founded}'" in process.failure.getErrorMessage()
+
+
+def test_a_leader_whose_only_follower_needs_a_snapshot_waits_for_it() -> None:
+    """A slow transfer takes longer than an election timeout; the leader is in contact with a majority all the time."""
+    shop = Shop("raft", keep_entries=4, snapshot_chunk=300).open()
+    away, other = shop.followers
+    whole = shop.leading
+    away.kill()
+    shop.buy(60)
+    other.kill()
+    whole.kill()
+    shop.network.fate = lambda message: [0.05]
+    whole.boot()
+    away.boot()
+    shop.run(20.0)
+    assert whole.leads
+    [answer] = shop.wait(shop.submit(shop.request(), whole))
+    assert answer.outcome.order.number == 60
+    other.boot()
+    shop.assert_equal()

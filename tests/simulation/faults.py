@@ -85,9 +85,9 @@ def reorder(world: World, wrong: Fault) -> End:
     return _trouble(world, _between(world, wrong), reorder=wrong.share, lateness=wrong.by)
 
 
-@fault("delay")
+@fault("delay", "of any kind", "replies")
 def delay(world: World, wrong: Fault) -> End:
-    return _trouble(world, _between(world, wrong), delay=wrong.by)
+    return _trouble(world, _between(world, wrong), KINDS[wrong.way], delay=wrong.by)
 
 
 @fault("echo")

@@ -59,6 +59,8 @@ class Shape:
     fronts: int = 2
     rate: float = 8.0
     """Actions of one customer a second."""
+    reads: float = 0.2
+    """The share of them that are linearizable reads."""
     stock: int = 60
     """Units of each product, at the beginning."""
     cache_size: int = 3

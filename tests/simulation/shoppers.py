@@ -68,17 +68,17 @@ class Shopper:
             return
         self.begin()
         kind = self._random.random()
-        if kind < 0.05:
+        if self._random.random() < self._world.plan.shape.reads:
+            self._read(self._whom_to_ask())
+        elif kind < 0.07:
             self._adjust()
-        elif kind < 0.09 and self._orders:
+        elif kind < 0.12 and self._orders:
             self._change_its_mind(self._random.choice(self._orders))
-        elif kind < 0.7:
+        elif kind < 0.9 or not self._orders:
             for _ in range(self._random.choice((1, 1, 1, 5))):
                 self._place(self._new_order())
-        elif kind < 0.78 and self._orders:
-            self._cancel(self._random.choice(self._orders))
         else:
-            self._read(self._whom_to_ask())
+            self._cancel(self._random.choice(self._orders))
 
     # Orders
 

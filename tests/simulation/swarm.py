@@ -128,7 +128,15 @@ def _delays(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
     for at in _times(random, rate, plan):
         one, other = _voter(random, plan), random.choice((ANYONE, _voter(random, plan)))
         who, whom = (one, other) if random.random() < 0.5 else (other, one)
-        yield Fault("delay", at=at, who=who, whom=(whom,), seconds=random.uniform(0.5, 4.0), by=random.uniform(0.005, 0.2))
+        yield Fault(
+            "delay",
+            "of any kind",
+            at=at,
+            who=who,
+            whom=(whom,),
+            seconds=random.uniform(0.5, 4.0),
+            by=random.uniform(0.005, 0.2),
+        )
 
 
 def _clogs(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:

@@ -105,7 +105,7 @@ def _late_requests(random: Random, plan: Plan) -> Iterator[Fault]:
         front, voter = random.choice(fronts), random.choice((ANYONE, *_voters(plan)))
         kind, by = random.random(), random.uniform(0.4, 1.5)
         if kind < 0.5:
-            yield Fault("delay", "", at, front, (voter,), "", random.uniform(0.2, 1.0), by=by)
+            yield Fault("delay", "of any kind", at, front, (voter,), "", random.uniform(0.2, 1.0), by=by)
         elif kind < 0.7:
             yield Fault("clog", "", at, front, (voter,), "", random.uniform(0.9, 2.5))
         elif kind < 0.85:
@@ -150,7 +150,7 @@ def _register(random: Random, plan: Plan) -> Iterator[Fault]:
         yield Fault("crash", "loses", at, random.choice((LEADER, node)), (), "", random.uniform(0.1, 1.2))
         match random.randrange(5):
             case 0 | 1:  # told late to one, lost to the others, and then the disk is gone
-                yield Fault("delay", "", at, REGISTER_NODE, (node,), "", 1.0, by=by)
+                yield Fault("delay", "of any kind", at, REGISTER_NODE, (node,), "", 1.0, by=by)
                 for third in voters:
                     if third != node:
                         yield Fault("drop", "pings", at, REGISTER_NODE, (third,), stored, 0.3, 1.0)
@@ -189,6 +189,54 @@ def _joining(random: Random, plan: Plan) -> Iterator[Fault]:
                 yield Fault("crash", "loses", at + seconds + 0.5, LEADER, (), "", down)
 
 
+def _old_leader(random: Random, plan: Plan) -> Iterator[Fault]:
+    """A leader whose answers are late is left behind with one of the clients, which goes on reading there; the other one
+    finds the next leader, and is acknowledged."""
+    for at in _times(plan, 1.4):
+        late, by = random.uniform(0.05, 0.4), random.uniform(0.02, random.choice((0.1, 0.3, 0.7)))
+        yield Fault("delay", "replies", at, ANYONE, (LEADER,), "", late, by=by)
+        with_it = (random.choice(("front-1", "front-2")),) if plan.election == "raft" else ("front-2",)
+        yield Fault("cut", "halves", at + late, LEADER, with_it, "", random.uniform(0.5, 1.2))
+
+
+def _flapping(random: Random, plan: Plan) -> Iterator[Fault]:
+    """One goes and comes again and again, while old copies of what the leader asks for are under way to the register."""
+    node = random.choice(_voters(plan))
+    for voter in _voters(plan):
+        yield Fault("reorder", "", 1.0, voter, (REGISTER_NODE,), "", plan.seconds, 0.4, by=1.5)
+    for at in _times(plan, 0.7):
+        yield Fault("crash", "loses", at, node, (), "", random.uniform(0.1, 0.3))
+
+
+def _back_together(random: Random, plan: Plan) -> Iterator[Fault]:
+    """The leader and the register were alone; all others are back at one moment, and what is asked for is slow."""
+    for at in _times(plan, 3.0):
+        alone = random.uniform(1.2, 2.0)
+        yield Fault("cut", "halves", at, LEADER, (REGISTER_NODE,), "", alone)
+        if random.random() < 0.5:
+            by = random.uniform(0.02, 0.2)
+            yield Fault("delay", "of any kind", at + alone - 0.1, LEADER, (REGISTER_NODE,), "", 1.0, by=by)
+        else:
+            asked = "a change is asked for"
+            yield Fault("register pauses", "", at + alone - 0.1, ANYONE, (), asked, random.uniform(0.1, 0.3))
+        if random.random() < 0.5:
+            after, down = random.uniform(0.1, 0.6), random.uniform(0.3, 1.0)
+            yield Fault("crash", "loses", at + alone + after, LEADER, (), "", down)
+
+
+def _heir(random: Random, plan: Plan) -> Iterator[Fault]:
+    """The highest is to join; the leader dies when something is committed that nobody else has been told of, and the next
+    one when it has asked for the highest."""
+    node = _voters(plan)[-1]
+    for at in _times(plan, 2.5):
+        away = random.uniform(0.5, 0.9)
+        yield Fault("cut", "one", at, node, (), "", away)
+        yield Fault("crash", "loses", at + away, LEADER, (), "an entry is committed", random.uniform(0.5, 1.0))
+        yield Fault("drop", "appends", at + away, ANYONE, (node,), "", 1.0, random.uniform(0.3, 0.9))
+        down, by = random.uniform(0.5, 1.0), random.uniform(0.002, 0.006)
+        yield Fault("crash", "loses", at + away + 0.05, ANYONE, (), "a change is asked for", down, by=by)
+
+
 REGISTER_NODE = "front-1"
 """The node that appoints, as links name it."""
 
@@ -204,4 +252,8 @@ THEMES: tuple[Theme, ...] = (
     Theme("snapshots", _snapshots, "", {**QUICK, **_SMALL}),
     Theme("register", _register, "appointed", QUICK),
     Theme("joining", _joining, "appointed", QUICK),
+    Theme("flapping", _flapping, "appointed", QUICK),
+    Theme("back together", _back_together, "appointed", QUICK),
+    Theme("heir", _heir, "appointed", {**QUICK, **_FEW, "voters": 3}),
+    Theme("old leader", _old_leader, "", {**QUICK, "reads": 0.7, "rate": 12.0}),
 )

@@ -127,6 +127,9 @@ class AppointedOffice:
     def rule(self) -> All:
         return All(frozenset(self._waited_for()))
 
+    def known(self, peer: NodeId, progress: Progress) -> bool:
+        return self.counted(peer, progress)
+
     def counted(self, peer: NodeId, progress: Progress) -> bool:
         """It answers from the storage that is waited for. (One that is waited for under two counts under neither.)"""
         return self._waited_for().get(peer) == {progress.uuid}

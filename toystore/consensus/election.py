@@ -25,6 +25,9 @@ class Office(Protocol):
     def rule(self) -> Rule:
         """How many, of those that are counted, are enough."""
 
+    def known(self, peer: NodeId, progress: Progress) -> bool:
+        """Is its storage the right one, so that it is in contact, whatever it holds by now?"""
+
     def counted(self, peer: NodeId, progress: Progress) -> bool:
         """Is its storage one whose word counts?"""
 
@@ -73,10 +76,15 @@ class RaftOffice:
     def __init__(self, node: Node, leadership: Leadership, rule: Majority) -> None:
         self._node, self._leadership, self.rule = node, leadership, rule
 
-    def counted(self, peer: NodeId, progress: Progress) -> bool:
-        """Its storage is the one that the log names, and it holds the entry that does."""
+    def known(self, peer: NodeId, progress: Progress) -> bool:
+        """The log names its storage. Until it holds the entry that does it votes for nobody, so that whoever is in contact
+        with it has no rival by its vote."""
         member = self._node.members.get(peer)
-        return member is not None and member.uuid == progress.uuid and progress.match >= member.index
+        return member is not None and member.uuid == progress.uuid
+
+    def counted(self, peer: NodeId, progress: Progress) -> bool:
+        """And it holds the entry that names it."""
+        return self.known(peer, progress) and progress.match >= self._node.members[peer].index
 
     def tick(self) -> None:
         """Check-quorum (thesis 6.2)."""

@@ -70,7 +70,8 @@ class Leadership:
 
     def last_quorum(self) -> int:
         """The tick at which enough voters had last confirmed this leader."""
-        contacts = {peer: progress.now for peer, progress in self._voters()}
+        peers = {peer: self.peers[peer] for peer in self._node.config.other_voters}
+        contacts = {peer: progress.now for peer, progress in peers.items() if self._office.known(peer, progress)}
         contacts[self._node.id] = self._node.now
         return max(self._since, self._office.rule.reached(contacts))
 
