@@ -25,7 +25,6 @@ def of_each(some: list[Mutant]) -> Callable[..., pytest.MarkDecorator]:
 
 def test_there_are_at_least_thirty_that_are_found() -> None:
     assert len(SEARCHED) >= 30
-    assert len(RECORDED) >= 30
 
 
 @of_each(ALL)
