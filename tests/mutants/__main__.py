@@ -8,23 +8,20 @@ from __future__ import annotations
 import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from tests.mutants.mutant import LANES, PLANS, ROOT, Found, Mutant, hunt, made_small, mutants
-from tests.mutants.replay import replay
+from tests.mutants.mutant import LANES, PLANS, ROOT, Found, Mutant, hunt, mutants
+from tests.mutants.replay import made_small, replay
 
 
-def search(mutant: Mutant, first: int, schedules: int, record: bool) -> list[tuple[str, Found]]:
+def search(mutant: Mutant, first: int, schedules: int) -> list[tuple[str, Found]]:
     with mutant.tree() as tree:
-        found = [(election, hunt(mutant, tree, election, first, schedules)) for election in mutant.elections]
-        plans = [result for _, result in found if result.plan]
-        if record and plans:
-            keep(mutant, tree, min(plans, key=lambda result: result.at))
-    return found
+        return [(election, hunt(mutant, tree, election, first, schedules)) for election in mutant.elections]
 
 
-def keep(mutant: Mutant, tree: Path, found: Found) -> None:
-    plan = made_small(tree, found)
+def record(mutant: Mutant, found: Found) -> None:
+    """Keep its plan, made small; the program itself must hold what it promises under it."""
+    with mutant.tree() as tree:
+        plan = made_small(tree, found.plan, found.at)
     broken = replay(ROOT, plan)
     if broken is not None:
         raise AssertionError(f"the program itself breaks a promise under a plan of {mutant.name}: {broken['what']}\n{plan}")
@@ -52,6 +49,8 @@ def main() -> int:
                 missed += not found.schedule
                 after = f"{found.schedule or '-'} / {options.schedules or mutant.schedules}"
                 where = f"{mutant.name:32} {election:10} {mutant.theme or '-':14} {after:>9}"
+                if options.record and found.plan and (mutant.elections[0] == election):
+                    record(mutant, found)
                 print(f"{where} {found.seconds:8.1f}  {found.what[:100] or 'NOT FOUND'}", flush=True)
     return 1 if missed else 0
 

@@ -139,14 +139,6 @@ def hunt(mutant: Mutant, tree: Path, election: str, first: int, schedules: int) 
     return Found(result["played"], gist(result["what"]), seconds, result["at"], result["plan"])
 
 
-def made_small(tree: Path, found: Found, trials: int = 60) -> str:
-    """A plan (JSON) with few faults under which the mutant in this tree still breaks a promise."""
-    plan = tree / "plan.json"
-    plan.write_text(found.plan)
-    command = [sys.executable, "-m", "tests.mutants.record", str(plan), str(found.at), str(trials)]
-    return subprocess.run(command, cwd=tree, env=_first(tree), text=True, stdout=subprocess.PIPE, check=True).stdout
-
-
 def _first(tree: Path) -> dict[str, str]:
     """An environment in which the packages of this tree are those that Python finds."""
     return os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -43,6 +43,11 @@ def play(plan: Plan) -> dict[str, Any] | None:
     return None
 
 
+def replay(plan: str) -> dict[str, Any] | None:
+    """As `play`, of a plan in JSON."""
+    return play(Plan.from_json(plan))
+
+
 def main(election: str, first: str, many: str, theme: str = "") -> None:
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     played = 0

@@ -1,19 +1,13 @@
 """Makes plans small: the faults that are enough for a mutant to break a promise are kept, and the time until it does.
-
-`python -m tests.mutants.record PLAN AT [TRIALS]`, in the tree of a mutant, reads the plan that breaks it after so many
-seconds, and prints a smaller one. (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE TSE
-28(2), 2002.)
+(Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", IEEE TSE 28(2), 2002.)
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 from attrs import evolve
-from twisted.logger import globalLogBeginner
 
 from tests.mutants.play import play
 from tests.simulation.plan import Plan
@@ -60,15 +54,11 @@ def _shortened(plan: Plan, at: float, fails: Fails) -> tuple[Plan, float]:
     return (plan, at) if failed is None else (short, failed)
 
 
-def main(path: str, at: str, trials: str = "60") -> None:
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+def made_small(plan: str, at: float, trials: int) -> str:
+    """As `smaller`, of a plan in JSON, with the `toystore` that is loaded here."""
 
-    def fails(plan: Plan) -> float | None:
-        found = play(plan)
+    def fails(tried: Plan) -> float | None:
+        found = play(tried)
         return None if found is None else float(found["at"])
 
-    print(smaller(Plan.from_json(Path(path).read_bytes()), float(at), fails, int(trials)).to_json(), end="")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return smaller(Plan.from_json(plan), at, fails, trials).to_json()
