@@ -42,12 +42,13 @@ def write_final(directory: Path, final: Final) -> None:
 def measure(directory: Path) -> tuple[float, bool]:
     """Seconds for all, and whether no anomaly was found."""
     start, worked = time.monotonic(), time.process_time()
-    gc.disable()
+    gc.disable()  # as `judge` does
     recording = read_recording(directory / "history.jsonl")
     print(f"history read: {time.monotonic() - start:.1f} s, {recording.count} operations")
     final = read_final(directory)
     print(f"ledger read: {time.monotonic() - start:.1f} s, {len(final.orders)} orders")
     report = check(recording, final)
+    gc.enable()
     seconds = time.monotonic() - start
     print(report.text())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -14,7 +14,7 @@ from toystore import compose, daemon
 from toystore.ops.config import ConfigError, default_config_path, load_config
 from toystore.ops.options import RoleOptions
 from toystore.storage.database import DataDirInUse
-from toystore.storage.interface import StorageError
+from toystore.storage.interface import Rotten, StorageError
 
 
 def test_seconds_of_the_config_become_ticks_of_the_core() -> None:
@@ -49,7 +49,8 @@ def test_no_variable_of_the_environment_changes_who_the_replicas_are(monkeypatch
     [
         (CannotListenError("127.0.0.1", 12502, OSError("in use")), 1, "127.0.0.1:12502: the port is taken"),
         (DataDirInUse("d is in use"), 1, "d is in use"),
-        (StorageError("row 7 is broken"), 70, "row 7 is broken"),
+        (StorageError("the disk fails"), 70, "the disk fails"),
+        (Rotten("row 7 of log is broken"), 70, "row 7 of log is broken. It ends; with its next start the database is put"),
         (RuntimeError("a bug"), 70, "can not go on"),
     ],
 )

@@ -19,6 +19,7 @@ from toystore.ops.config import (
     Projection,
     Public,
     Restock,
+    Storage,
     Timing,
     default_config_path,
     load_config,
@@ -80,7 +81,7 @@ def test_the_packaged_config_is_valid() -> None:
 def test_the_packaged_config_shows_the_defaults() -> None:
     config = load_config(default_config_path())
     assert evolve(config.cluster, data_dir=Path("var/toys"), catalog_csv=Path("toys.csv")) == Cluster("toys")
-    assert (config.timing, config.restock, config.projections) == (Timing(), Restock(), ())
+    assert (config.timing, config.restock, config.storage, config.projections) == (Timing(), Restock(), Storage(), ())
     front = config.front(1)
     assert front == FrontNode(front.id, front.listen, front.url, publics=front.publics)
     assert dict(front.publics[1].options) == {"first": 0, "verbatim": False}
@@ -222,6 +223,7 @@ ONE_FAULT = {
         "[timing]\nsuspect_after = 0.05\n[[order]]",
         "timing.suspect_after: expected more",
     ),
+    "storage": ("[[order]]", "[storage]\nscrub_every = -1\n[[order]]", "storage.scrub_every: expected a number of seconds"),
     "restock": ("[[order]]", "[restock]\nto = 0\n[[order]]", "restock.to: expected a whole number from 1"),
     "cache": (
         "[[front.public]]",
@@ -324,7 +326,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3),
     max_leaves=4,
 )
-KEYS = st.sampled_from(["cluster", "order", "catalog", "front", "timing", "restock", "projection", "else"])
+KEYS = st.sampled_from(["cluster", "order", "catalog", "front", "timing", "restock", "storage", "projection", "else"])
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=6))

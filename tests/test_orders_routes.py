@@ -141,6 +141,7 @@ def test_status(node: OrderNode) -> None:
         "node": "order-1", "state": "leader", "leader": "order-1", "term": 1, "last_index": 1,
         "commit_index": 1, "applied_index": 1, "digest": digest, "lag": 0, "in_sync": True,
         "generation": 0, "uuid": "a-uuid", "leader_age": 0.0, "reasons": [],
+        "put_aside": "", "scrubbed": {"passes": 0, "rows": None, "seconds": None, "ended_at": None},
     }  # fmt: skip
 
 

@@ -31,7 +31,8 @@ class Talk:
         self.sent: list[Any] = []
         self.done: list[tuple[str, int | None]] = []
         store: Any = Store()
-        self.sender = Sender(store, self.clock, self.send, lambda *end: self.done.append(end), chunk=4)
+        self.broken: list[Any] = []
+        self.sender = Sender(store, self.clock, self.send, lambda *end: self.done.append(end), self.broken.append, chunk=4)
         self.sender.begin(LEADER, 1, PEER, 0)
 
     def send(self, message: Message) -> None:

@@ -11,6 +11,7 @@ from toystore.commands.demo import demo_command
 from toystore.commands.drill import drill_command
 from toystore.commands.export import export_command
 from toystore.commands.node import node_command
+from toystore.commands.quarantine import quarantine_command
 from toystore.commands.shop import shop_command
 from toystore.commands.status import status_command
 from toystore.commands.sweep import sweep_command
@@ -34,6 +35,7 @@ for _command in (
     status_command,
     node_command,
     appoint_command,
+    quarantine_command,
     shop_command,
     sweep_command,
     verify_command,

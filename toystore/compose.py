@@ -102,7 +102,7 @@ class _Replica:
             random.Random(secrets.randbits(64)),
             wall_clock,
             lambda failure: end_process(node.name, failure),
-            Pace(tick=tick),
+            Pace(tick=tick, scrub_every=config.storage.scrub_every),
         )
         facts = NodeFacts(node.name, role, config.cluster.name, config.cluster.election, os.getpid())
         self.health = Health(self.replicator, facts, reactor)

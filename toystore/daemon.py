@@ -22,7 +22,7 @@ from toystore.ops.logs import log_observer
 from toystore.ops.options import RoleOptions
 from toystore.replication.replicator import ModeMismatch
 from toystore.storage.database import DataDirInUse
-from toystore.storage.interface import StorageError
+from toystore.storage.interface import Rotten, StorageError
 from toystore.web.site import LimitedSite
 
 EX_SOFTWARE = 70
@@ -99,6 +99,13 @@ def end_process(name: str, failure: Failure) -> None:
     elif isinstance(error, DataDirInUse | ModeMismatch):
         _log.critical("{name} can not start: {reason}", name=name, reason=error)
         code = 1
+    elif isinstance(error, Rotten):
+        _log.critical(
+            "{name} can not trust its storage: {reason}. It ends; with its next start the database is put aside (below"
+            " quarantine/ in its directory), and it is filled from the others",
+            name=name, reason=error,
+        )  # fmt: skip
+        code = EX_SOFTWARE
     elif isinstance(error, StorageError):
         _log.critical("{name} can not trust its storage: {reason}", name=name, reason=error)
         code = EX_SOFTWARE

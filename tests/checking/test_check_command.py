@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from click.testing import CliRunner, Result
 
-from benchmarks.checking import write_run
+from benchmarks.checking import measure, write_run
 from benchmarks.invented import invent
 from toystore.checking.files import judge
 from toystore.checking.history import HistoryWriter
@@ -38,7 +38,7 @@ def test_a_good_history(run: Path) -> None:
 def test_for_programs(run: Path) -> None:
     told = json.loads(check(run, "-o", "json", "--windows", "2").output)
     assert (told["format"], told["operations"], told["anomalies"]) == (1, 2000, 0)
-    assert {"promise", "checked", "anomalies", "told"} == set(told["checks"][0])
+    assert {"promise", "checked", "anomalies", "given_up", "told"} == set(told["checks"][0])
 
 
 def test_a_lost_order(run: Path) -> None:
@@ -91,6 +91,14 @@ def test_with_what_there_was_they_are(run: Path) -> None:
     assert "ok  no unit of stock appears or vanishes (50)" in check(run).output
     (run / "initial.json").write_text(json.dumps({f"P{place}": 100_001 for place in range(50)}))
     assert check(run).exit_code == 1
+
+
+def test_the_benchmark_reads_and_checks_it(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seconds, good = measure(run)
+    assert good
+    assert seconds > 0
+    assert "2000 operations: " in capsys.readouterr().out
+    assert gc.isenabled()
 
 
 def test_the_garbage_collector_is_left_as_it_was(run: Path) -> None:

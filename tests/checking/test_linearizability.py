@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.checking.stories import Story, final, order
+from toystore.checking import second_opinion
 from toystore.checking.linearizability import Call, Undecided, stuck_at
 from toystore.checking.operations import NEVER
 from toystore.checking.store_model import (
@@ -71,6 +73,14 @@ def test_given_up_where_it_would_take_too_long() -> None:
     calls = [(0, NEVER, "write", number) for number in range(1, 30)]
     with pytest.raises(Undecided):
         stuck_at(history(*calls, (1, 2, "read", -1)), 0, register, limit=1_000)
+
+
+def test_a_stretch_that_is_given_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_opinion, "stuck_at", lambda calls, store, step: stuck_at(calls, store, step, limit=1))
+    story = Story().bought("a", 0, 10, (1, 4)).bought("b", 1, 11, (1, 3)).unsure("c", (1, 2))
+    report = story.judge(final(order(0, "a", 10), order(1, "b", 11), order(2, "c", 12)))
+    assert report.good
+    assert "1 could not be decided" in report.text()
 
 
 TWO = Store((5, 1))

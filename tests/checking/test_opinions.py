@@ -18,12 +18,14 @@ from attrs import evolve
 
 from benchmarks.invented import CATALOG, invent
 from toystore.checking.events import Event
+from toystore.checking.final import Final
 from toystore.checking.linearizability import Call, stuck_at
 from toystore.checking.operations import NEVER, Operation, Recording, recording
-from toystore.checking.orders import check_orders
+from toystore.checking.orders import bodies, check_orders
 from toystore.checking.realtime import check_real_time
 from toystore.checking.report import check
 from toystore.checking.second_opinion import Stretch, check_windows, stretches
+from toystore.checking.staleness import check_staleness
 from toystore.checking.stock import check_shown
 from toystore.checking.store_model import Action, Cancel, Place, SeeOrder, SeeReplay, SeeStock, step
 from toystore.checking.timeline import shelves
@@ -186,6 +188,41 @@ def test_any_stretch_of_a_right_history_is_right(seed: int) -> None:
     for length in (2, 5, 9):
         found = check_windows(run.recording, run.final, shelves(run.final), 20, length)
         assert not found.count, f"seed {seed}, in stretches of {length}: {found.anomalies[0]}"
+
+
+def naive_staleness(known: Recording, final: Final, bound: int) -> tuple[int, int]:
+    """How many cached reads are too old for their front end, and for any: each held against each order."""
+    numbers = {order.key: order for order in final.orders}
+    news = [
+        (placing, numbers[placing.key].index, bodies(numbers[placing.key]))
+        for placing in known.placings
+        if placing.outcome == "ok"
+    ]
+    news += [
+        (c, final.orders[c.number].changed, bodies(final.orders[c.number])) for c in known.cancellings if c.outcome == "ok"
+    ]
+    own = general = 0
+    for read in known.product_reads:
+        mine = others = False
+        for told, index, lines in news:
+            newer = index > read.index and read.name in dict(lines)
+            ended = any(told.invoked < end <= read.ended for end in known.endings.get(read.front, ()))
+            mine |= newer and told.front == read.front and told.ended < read.invoked and not ended
+            others |= newer and told.ended < read.invoked - bound
+        own, general = own + mine, general + others
+    return own, general
+
+
+def test_staleness_is_what_each_read_against_each_order_gives(seed: int) -> None:
+    run = Run(seed)
+    random, bound = run.random, run.random.choice((0, 500_000, 2_000_000))
+    reads = [
+        evolve(read, index=max(CATALOG, read.index - random.choice((0, 0, 1, 3)))) for read in run.recording.product_reads
+    ]
+    ends = {f"front-{n}": [random.randrange(20_000_000) for _ in range(random.randrange(3))] for n in (1, 2)}
+    known = evolve(run.recording, product_reads=reads, endings=ends)
+    own, general, marked = check_staleness(known, run.final.orders, bound)
+    assert (own.count, general.count, marked.checked) == (*naive_staleness(known, run.final, bound), 0)
 
 
 def test_both_kinds_of_history_are_among_them() -> None:

@@ -21,6 +21,8 @@ class Disk:
     applied: int = 0
     members: dict[NodeId, Member] = Factory(dict)
     durable: tuple[int, dict[NodeId, Member]] = Factory(lambda: (0, {}))
+    refilling: bool = False
+    """What was here before was put aside as broken."""
 
     @property
     def last(self) -> int:

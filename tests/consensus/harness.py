@@ -113,6 +113,7 @@ class Network:
             hard_state=disk.hard_state,
             log=Log(*disk.base, disk.entries, disk.applied),
             members=disk.members,
+            refilling=disk.refilling,
         )
         replica.role = replica.node.role
 
@@ -130,6 +131,12 @@ class Network:
         """An empty disk in the place of the old one; the node is down, or goes down."""
         self.crash(name)
         self.replicas[name].disk = Disk(self.replicas[name].disk.uuid + "'")
+
+    def put_aside(self, name: str) -> None:
+        """Its disk is found to be broken: it comes back with an empty one, and knows that it is not new."""
+        self.wipe(name)
+        self.replicas[name].disk.refilling = True
+        self.start(name)
 
     def forget(self, name: str, last: int) -> None:
         """The disk lies: what it had said was synced, beyond `last`, is gone."""

@@ -58,6 +58,12 @@ class MemoryWorld:
     def break_next_sync(self) -> None:
         self.disk.fail_next_save()
 
+    def rot(self, table: str, key: int | str) -> None:
+        self.disk.rot(table, key)
+
+    def kept_aside(self) -> int:
+        return len(self.disk.quarantine)
+
 
 class BrokenSync:
     """A connection whose next write fails as a broken disk does."""
@@ -92,6 +98,10 @@ class SqliteWorld:
         self.storage = SqliteStorage(self.directory, self.clock, Inline())
         return self.open()
 
+    def close(self) -> None:
+        """What went before does not matter."""
+        self.storage.close().addErrback(lambda failure: None)
+
     @property
     def connection(self) -> Any:
         return self.storage._opened.connection
@@ -104,6 +114,15 @@ class SqliteWorld:
 
     def break_next_sync(self) -> None:
         self.storage._opened.connection = BrokenSync(self.connection)
+
+    def rot(self, table: str, key: int | str) -> None:
+        place = {"meta": "name", "product": "number", "orders": "number"}.get(table, "idx")
+        rows = self.connection.execute(f"UPDATE {table} SET sum = sum + 1 WHERE {place} = ?", (key,)).rowcount
+        assert rows, f"there is no row {key} of {table}"
+
+    def kept_aside(self) -> int:
+        place = self.directory / "quarantine"
+        return len(list(place.iterdir())) if place.exists() else 0
 
 
 World = MemoryWorld | SqliteWorld

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, execute
+from attrs import evolve
+from twisted.internet.defer import Deferred, execute, succeed
 
 from tests.contracts.storage_worlds import (
     TOYS,
@@ -21,7 +23,7 @@ from tests.contracts.storage_worlds import (
     state_hash,
 )
 from toystore.model import CancelOrder, SetPrice
-from toystore.storage import whole_state
+from toystore.storage import scrub, whole_state
 from toystore.storage.interface import IndexPassed
 from toystore.storage.sqlite import SqliteStorage
 
@@ -61,9 +63,12 @@ class SteppedWorld(SqliteWorld):
 
     def at_once(self, entries: list[Any]) -> None:
         """Save and apply before the slice that waits."""
+        self.before_the_next(lambda: self.storage.save(None, entries))
+        self.before_the_next(lambda: self.storage.apply(entries))
+
+    def before_the_next(self, call: Callable[[], Deferred[Any]]) -> None:
         waiting, self.jobs.jobs = self.jobs.jobs, deque()
-        for call in (self.storage.save(None, entries), self.storage.apply(entries)):
-            self.jobs.finish(call)
+        self.jobs.finish(call())
         self.jobs.jobs.extend(waiting)
 
 
@@ -142,3 +147,62 @@ def test_a_hash_ends_where_another_state_is_installed(tmp_path: Path) -> None:
     for hashed in (here, later):
         with pytest.raises(IndexPassed):
             stepped.jobs.finish(hashed)
+
+
+@pytest.fixture
+def tiny_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrub, "SLICE_ROWS", 2)
+
+
+@pytest.mark.usefixtures("tiny_slices")
+def test_a_scrub_in_slices_finds_nothing_in_what_changes_meanwhile(tmp_path: Path) -> None:
+    stepped, log = SteppedWorld(tmp_path), Log()
+    stepped.at_once([log.command(TOYS), *(log.buy("Fox", 1) for _ in range(9))])
+    for life in range(3):
+        scrubbed, steps = stepped.storage.scrub(lambda: succeed(None)), 0
+        while not scrubbed.called:
+            stepped.jobs.step()
+            if steps < 9:
+                only_logged = [Log(term=9).noop(), Log(term=9).noop()]
+                only_logged = [evolve(entry, index=log.last + n) for n, entry in enumerate(only_logged, 1)]
+                stepped.before_the_next(partial(stepped.storage.save, None, only_logged))
+            elif steps < 18:
+                stepped.at_once(busy_log(log, 9 * life + steps - 9))  # in the place of the entries that were only logged
+            if steps == 12:
+                stepped.before_the_next(partial(stepped.storage.compact, 3 + 25 * life))
+            steps += 1
+        assert result_of(scrubbed) > 30
+
+
+@pytest.mark.usefixtures("tiny_slices")
+@pytest.mark.parametrize("moment", range(12))
+def test_a_scrub_of_entries_that_are_applied_meanwhile(tmp_path: Path, moment: int) -> None:
+    stepped, log = SteppedWorld(tmp_path), Log()
+    stepped.at_once([log.command(TOYS), *(log.buy("Fox", 1) for _ in range(5))])
+    logged = [log.buy("Fox", 1) for _ in range(8)]
+    stepped.before_the_next(lambda: stepped.storage.save(None, logged))
+    scrubbed = stepped.storage.scrub(lambda: succeed(None))
+    for step in range(100):
+        if step == moment:
+            stepped.before_the_next(lambda: stepped.storage.apply(logged))
+        if not scrubbed.called:
+            stepped.jobs.step()
+    assert result_of(scrubbed) > 30
+
+
+@pytest.mark.usefixtures("tiny_slices")
+def test_a_scrub_ends_where_another_state_is_installed(tmp_path: Path) -> None:
+    stepped, sender = SteppedWorld(tmp_path / "s"), MemoryWorld(tmp_path)
+    sender.open()
+    log = Log()
+    entries = [log.command(TOYS), *(log.buy("Fox", 1) for _ in range(9))]
+    stepped.at_once(entries[:8])
+    save_and_apply(sender, entries)
+    scrubbed = stepped.storage.scrub(lambda: succeed(None))
+    for _ in range(4):
+        stepped.jobs.step()
+    info, spool = result_of(sender.storage.spool(0))
+    stepped.jobs.finish(stepped.storage.install(info, spool))
+    with pytest.raises(IndexPassed):
+        stepped.jobs.finish(scrubbed)
+    assert stepped.jobs.finish(stepped.storage.scrub(lambda: succeed(None))) > 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
@@ -31,3 +31,34 @@ class Event:
     front: str = ""
     generation: int = 0
     error: str = ""
+
+
+class Line(Protocol):
+    """The same, by whatever class: an `Event`, or what a file is read into."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def time(self) -> int: ...
+
+    @property
+    def process(self) -> int | str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def f(self) -> str: ...
+
+    @property
+    def value(self) -> dict[str, Any]: ...
+
+    @property
+    def front(self) -> str: ...
+
+    @property
+    def generation(self) -> int: ...
+
+    @property
+    def error(self) -> str: ...

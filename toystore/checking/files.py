@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from toystore.checking.events import BadHistory
 from toystore.checking.final import CHANGES, INITIAL, ORDERS, PRODUCTS, Final
-from toystore.checking.history import read_events
+from toystore.checking.history import read_lines
 from toystore.checking.operations import Recording, recording
 from toystore.checking.report import Report, check
 from toystore.checking.staleness import BOUND
@@ -29,7 +29,7 @@ def judge(history: Path, final: Path, *, bound: int = BOUND, windows: int = 20) 
 def read_recording(path: Path) -> Recording:
     """Raises BadHistory, OSError."""
     with path.open("rb") as file:
-        return recording(read_events(file))
+        return recording(read_lines(file))
 
 
 def read_final(folder: Path) -> Final:

@@ -21,12 +21,14 @@ class Anomaly:
 
 @define
 class Check:
-    """One promise, how many things were held against it, and what was wrong (`count` of them, the first ones told)."""
+    """One promise, how many things were held against it, and what was wrong (`count` of them, the first ones told).
+    `given_up` counts what could not be decided."""
 
     promise: str
     checked: int = 0
     count: int = 0
     anomalies: list[Anomaly] = field(factory=list)
+    given_up: int = 0
 
     def wrong(self, text: str) -> None:
         self.count += 1

@@ -39,12 +39,27 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from toystore.checking.events import TYPES, BadHistory, Event, Value
+from toystore.checking.events import TYPES, BadHistory, Event, Line, Value
 
-__all__ = ["BadHistory", "Event", "HistoryWriter", "line_of", "read_events"]
+__all__ = ["BadHistory", "Event", "HistoryWriter", "line_of", "read_events", "read_lines"]
+
+
+class _Read(msgspec.Struct, frozen=True, gc=False):
+    """An event as it is read: a third of the time that an `Event` takes. The fields are those of `Event`."""
+
+    index: int
+    time: int
+    process: int | str
+    type: str
+    f: str
+    value: dict[str, Any] = {}
+    front: str = ""
+    generation: int = 0
+    error: str = ""
+
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Event)
+_decoder = msgspec.json.Decoder(_Read)
 
 
 def line_of(event: Event) -> bytes:
@@ -97,6 +112,14 @@ class HistoryWriter:
 
 def read_events(file: BinaryIO) -> Iterator[Event]:
     """All events of a file, one by one. Raises BadHistory."""
+    for line in read_lines(file):
+        yield Event(
+            line.index, line.time, line.process, line.type, line.f, line.value, line.front, line.generation, line.error
+        )
+
+
+def read_lines(file: BinaryIO) -> Iterator[Line]:
+    """The same, for millions of them. Raises BadHistory."""
     decode = _decoder.decode
     for number, line in enumerate(file, 1):
         try:

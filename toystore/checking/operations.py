@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from toystore.checking.events import INFO, INVOKE, NEMESIS, OK, BadHistory, Event
+from toystore.checking.events import INFO, INVOKE, NEMESIS, OK, BadHistory, Event, Line
 
 NEVER = 2**63 - 1
 
@@ -133,7 +133,7 @@ class Recording:
         return len(self.placings) + len(self.cancellings) + reads + self.passed_over.total()
 
 
-def recording(events: Iterable[Event]) -> Recording:
+def recording(events: Iterable[Line]) -> Recording:
     """The operations of a whole history. Raises BadHistory, which names the event."""
     reader = _Reader()
     for event in events:
@@ -150,7 +150,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._recording = Recording()
-        self._open: dict[int, Event] = {}
+        self._open: dict[int, Line] = {}
         self._ended: set[int] = set()
         self._bodies: dict[Lines, Lines] = {}
         self._names: dict[str, str] = {}
@@ -163,7 +163,7 @@ class _Reader:
             "product": self._product_read,
         }
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Line) -> None:
         process = event.process
         if not isinstance(process, int):
             if process != NEMESIS:
@@ -189,7 +189,7 @@ class _Reader:
 
     def finished(self) -> Recording:
         for asked in self._open.values():
-            self._operation(asked, evolve(asked, type=INFO, value={}, error="the history ends"))
+            self._operation(asked, Event(asked.index, asked.time, asked.process, INFO, asked.f, error="the history ends"))
         result = self._recording
         result.placings.sort(key=_began)
         result.cancellings.sort(key=_began)
@@ -199,14 +199,14 @@ class _Reader:
         _forgive(result)
         return result
 
-    def _operation(self, asked: Event, told: Event) -> None:
+    def _operation(self, asked: Line, told: Line) -> None:
         make = self._makers.get(asked.f)
         if make is None:
             self._recording.passed_over[asked.f] += 1
         else:
             make(asked, told)
 
-    def _base(self, asked: Event, told: Event) -> tuple[int, int, str, int, int, str, str, int, int]:
+    def _base(self, asked: Line, told: Line) -> tuple[int, int, str, int, int, str, str, int, int]:
         """The fields that all operations have."""
         ok = told.type == OK
         ended = NEVER if told.type == INFO else told.time
@@ -217,7 +217,7 @@ class _Reader:
         assert isinstance(process, int)
         return asked.index, process, asked.front, asked.time, ended, told.type, told.error, told.generation, index
 
-    def _placing(self, asked: Event, told: Event) -> None:
+    def _placing(self, asked: Line, told: Line) -> None:
         key, value = _text(asked.value, "key"), told.value
         units: dict[str, int] = {}
         for name, quantity in asked.value["lines"]:
@@ -234,10 +234,10 @@ class _Reader:
         replayed = bool(value["replayed"])
         self._recording.placings.append(Placing(*base, key, asked.f, lines, number, total, replayed, at, full))
 
-    def _cancelling(self, asked: Event, told: Event) -> None:
+    def _cancelling(self, asked: Line, told: Line) -> None:
         self._recording.cancellings.append(Cancelling(*self._base(asked, told), _whole(asked.value, "number")))
 
-    def _order_read(self, asked: Event, told: Event) -> None:
+    def _order_read(self, asked: Line, told: Line) -> None:
         number, value = _whole(asked.value, "number"), told.value
         if told.type != OK:
             self._recording.passed_over["order without an answer"] += 1
@@ -252,7 +252,7 @@ class _Reader:
             read = OrderRead(*base, number, status, side, key, lines, total)
         self._recording.order_reads.append(read)
 
-    def _product_read(self, asked: Event, told: Event) -> None:
+    def _product_read(self, asked: Line, told: Line) -> None:
         name, value = _text(asked.value, "name"), told.value
         if told.type != OK:
             self._recording.passed_over[f"{asked.f} without an answer"] += 1

@@ -81,23 +81,28 @@ def _acknowledged(placings: Sequence[Placing], by_key: Mapping[str, Order]) -> C
 
 def _differs(placing: Placing, order: Order) -> str:
     """What was told and is otherwise; "" if nothing is."""
-    lines = bodies(order)
-    told: list[tuple[str, object, object]] = [
-        ("number", placing.number, order.number),
-        ("side", placing.side, order.side.value),
-        ("lines", placing.lines, lines),
-        ("total", placing.total, order.total),
-    ]
-    if placing.at is not None:
-        told.append(("at", placing.at, order.at))
+    lines, side, total = bodies(order), order.side.value, order.total
+    if placing.number != order.number:
+        return _otherwise("number", placing.number, order.number)
+    if placing.side != side:
+        return _otherwise("side", placing.side, side)
+    if placing.lines != lines:
+        return _otherwise("lines", placing.lines, lines)
+    if placing.total != total:
+        return _otherwise("total", placing.total, total)
+    if placing.at is not None and placing.at != order.at:
+        return _otherwise("at", placing.at, order.at)
     if placing.priced is not None:
-        told.append(("lines", placing.priced, tuple([(line.name, line.quantity, line.unit_price) for line in order.lines])))
-    for name, said, is_ in told:
-        if said != is_:
-            return f"the {name} was {said}, and is {is_}"
+        priced = tuple([(line.name, line.quantity, line.unit_price) for line in order.lines])
+        if placing.priced != priced:
+            return _otherwise("lines", placing.priced, priced)
     if placing.index < order.index:
         return f"it was answered as of index {placing.index}, and placed at {order.index}"
     return ""
+
+
+def _otherwise(name: str, told: object, is_: object) -> str:
+    return f"the {name} was {told}, and is {is_}"
 
 
 def _only_what_was_sent(orders: Sequence[Order], attempts: Mapping[str, Sequence[Placing]]) -> Check:

@@ -56,6 +56,7 @@ class Report:
                     "promise": check.promise,
                     "checked": check.checked,
                     "anomalies": check.count,
+                    "given_up": check.given_up,
                     "told": [anomaly.text for anomaly in check.anomalies],
                 }
                 for check in self.checks
@@ -71,6 +72,8 @@ class Report:
             verdict = f"{check.count} WRONG" if check.count else "ok" if check.checked else "nothing to check"
             lines.append(f"  {verdict:>16}  {check.promise} ({check.checked})")
             lines += [f"      {anomaly.text}" for anomaly in check.anomalies]
+            if check.given_up:
+                lines.append(f"      {check.given_up} could not be decided: too many possibilities")
             if check.count > len(check.anomalies):
                 lines.append(f"      and {check.count - len(check.anomalies)} more")
         lines.append(f"{self.count} anomalies" if self.count else "no anomaly")

@@ -40,6 +40,7 @@ STRETCH = 100
 def check_windows(
     recording: Recording, final: Final, shelves: Mapping[str, Shelf] | None, windows: int, length: int = STRETCH
 ) -> Check:
+    """Judges `windows` stretches of so many orders. A stretch with too many possibilities is given up."""
     check = Check("stretches of the history are linearizable, as a search finds too")
     if not shelves:
         return check
@@ -48,6 +49,7 @@ def check_windows(
         try:
             stuck = stuck_at(calls, stretch.store(), step)
         except Undecided:
+            check.given_up += 1
             continue
         check.checked += len(calls)
         if stuck is not None:
@@ -174,8 +176,10 @@ def _share_out(recording: Recording, orders: Sequence[Order], found: Sequence[St
     whole = len(found) == 1 and found[0].last == NEVER
     for stretch in found:
         ends = [operation.ended for operation, _ in stretch.operations]
+        # Of whom nobody heard again, it may have been another attempt that stands here.
+        sure = [operation.invoked for operation, _ in stretch.operations if operation.outcome == OK]
         opens = -1 if whole else min(ends, default=NEVER)
-        closes = NEVER if whole else max([operation.invoked for operation, _ in stretch.operations], default=0)
+        closes = NEVER if whole else max(sure, default=0)
         first = bisect_right(refused, opens, key=lambda operation: operation.invoked)
         after = bisect_left(refused, closes, key=lambda operation: operation.invoked)
         stretch.operations += [(operation, -1) for operation in refused[first:after] if operation.ended < closes]

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-
-from attrs import frozen
+from operator import itemgetter
 
 from toystore.checking.events import OK
 from toystore.checking.findings import Check
@@ -25,18 +24,14 @@ BOUND = 4_000_000_000
 """Nanoseconds: the 3 s of the promise, and one for the push of the change and the load of the machine that is watched."""
 
 
-@frozen
-class _News:
-    """What an acknowledged order or cancellation says of a product: it changed at `index`."""
-
-    told: Operation
-    name: str
-    index: int
+News = tuple[int, str, int, Operation]
+"""What an acknowledged order or cancellation says: when it was told, of which product, at which index that had changed, and
+the operation."""
 
 
 def check_staleness(recording: Recording, orders: Sequence[Order], bound: int = BOUND) -> list[Check]:
     """Raises nothing; `bound` in nanoseconds."""
-    news = sorted(_news(recording, orders), key=lambda item: item.told.ended)
+    news = sorted(_news(recording, orders), key=itemgetter(0))
     return [
         _own_front_end(recording.product_reads, news, recording.endings),
         _any_front_end(recording.product_reads, news, bound, marked=False),
@@ -44,38 +39,38 @@ def check_staleness(recording: Recording, orders: Sequence[Order], bound: int = 
     ]
 
 
-def _news(recording: Recording, orders: Sequence[Order]) -> Iterator[_News]:
+def _news(recording: Recording, orders: Sequence[Order]) -> Iterator[News]:
     by_key = {order.key: order for order in orders}
     for placing in recording.placings:
         order = by_key.get(placing.key)
         if placing.outcome == OK and order is not None:
             for line in order.lines:
-                yield _News(placing, line.name, order.index)
+                yield placing.ended, line.name, order.index, placing
     for cancelling in recording.cancellings:
         if cancelling.outcome == OK and cancelling.number < len(orders):
             order = orders[cancelling.number]
             for line in order.lines:
-                yield _News(cancelling, line.name, order.changed)
+                yield cancelling.ended, line.name, order.changed, cancelling
 
 
-def _own_front_end(reads: Sequence[ProductRead], news: Sequence[_News], endings: Mapping[str, Sequence[int]]) -> Check:
+def _own_front_end(reads: Sequence[ProductRead], news: Sequence[News], endings: Mapping[str, Sequence[int]]) -> Check:
     check = Check("after an acknowledged order the same front end shows its products no older")
-    floors: dict[tuple[str, int, str], _News] = {}
+    floors: dict[tuple[str, int, str], News] = {}
     lives = {front: sorted(times) for front, times in endings.items()}
     at = 0
     for read in reads:
-        while at < len(news) and news[at].told.ended < read.invoked:
-            item = news[at]
+        while at < len(news) and news[at][0] < read.invoked:
+            ended, name, index, told = news[at]
+            life = _life(lives, told.front, told.invoked)
+            if life == _life(lives, told.front, ended):
+                place = (told.front, life, name)
+                if place not in floors or floors[place][2] < index:
+                    floors[place] = news[at]
             at += 1
-            life = _life(lives, item.told.front, item.told.invoked)
-            if life == _life(lives, item.told.front, item.told.ended):
-                place = (item.told.front, life, item.name)
-                if place not in floors or floors[place].index < item.index:
-                    floors[place] = item
         if not read.marked:
             check.checked += 1
             floor = floors.get((read.front, _life(lives, read.front, read.ended), read.name))
-            if floor is not None and read.index < floor.index:
+            if floor is not None and read.index < floor[2]:
                 check.wrong(_older(read, floor))
     return check
 
@@ -86,7 +81,7 @@ def _life(lives: Mapping[str, Sequence[int]], front: str, time: int) -> int:
     return bisect_right(times, time) if times else 0
 
 
-def _any_front_end(reads: Sequence[ProductRead], news: Sequence[_News], bound: int, marked: bool) -> Check:
+def _any_front_end(reads: Sequence[ProductRead], news: Sequence[News], bound: int, marked: bool) -> Check:
     if marked:
         check = Check(f"a cached read is at most {bound / 1e9:g} s older than the age it is marked with")
     else:
@@ -97,24 +92,25 @@ def _any_front_end(reads: Sequence[ProductRead], news: Sequence[_News], bound: i
         if read.marked is marked and not (marked and read.age is None)
     ]
     due.sort(key=lambda item: item[0])
-    floors: dict[str, _News] = {}
+    floors: dict[str, News] = {}
     at = 0
     for deadline, read in due:
-        while at < len(news) and news[at].told.ended < deadline:
-            item = news[at]
+        while at < len(news) and news[at][0] < deadline:
+            name, index = news[at][1:3]
+            if name not in floors or floors[name][2] < index:
+                floors[name] = news[at]
             at += 1
-            if item.name not in floors or floors[item.name].index < item.index:
-                floors[item.name] = item
         check.checked += 1
         floor = floors.get(read.name)
-        if floor is not None and read.index < floor.index:
+        if floor is not None and read.index < floor[2]:
             check.wrong(_older(read, floor))
     return check
 
 
-def _older(read: ProductRead, news: _News) -> str:
-    seconds = (read.invoked - news.told.ended) / 1e9
+def _older(read: ProductRead, news: News) -> str:
+    ended, name, index, told = news
+    seconds = (read.invoked - ended) / 1e9
     return (
-        f"{read} is as of index {read.index}; {news.name!r} had changed at {news.index}, which had been acknowledged"
-        f" {seconds:.3f} s before it was sent: {news.told}"
+        f"{read} is as of index {read.index}; {name!r} had changed at {index}, which had been acknowledged"
+        f" {seconds:.3f} s before it was sent: {told}"
     )

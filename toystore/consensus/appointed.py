@@ -54,7 +54,7 @@ class AppointedElection:
         fit = node.writable and not node.write_overdue
         known = node.hard_state
         standing = Standing(
-            node.id, ping.sender, known.term, node.uuid, ping.seq, known.view, leads, fit, node.log.empty, known.promised
+            node.id, ping.sender, known.term, node.uuid, ping.seq, known.view, leads, fit, node.new, known.promised
         )
         if node.term_saved:
             node.send(standing)

@@ -133,7 +133,7 @@ class RaftElection:
         node = self._node
         node.become_candidate(pre=True)
         self._begin(transfer=False)
-        self._empties = {node.id} if node.log.empty else set()
+        self._empties = {node.id} if node.new else set()
         for voter in node.config.other_voters:
             node.reply(
                 PreVote(
@@ -236,12 +236,12 @@ class RaftElection:
             node.vote_for(request.sender)
             self.restart_timer()
         term = request.term if granted else node.hard_state.term
-        node.reply(VoteReply(node.id, request.sender, term, node.uuid, granted, pre, node.log.empty))
+        node.reply(VoteReply(node.id, request.sender, term, node.uuid, granted, pre, node.new))
 
     def _counts(self, request: PreVote, pre: bool) -> bool:
         """Does my vote count? Not where my disk may have forgotten one."""
         node = self._node
-        if not node.log.empty:
+        if not node.new:
             return node.named
         if not request.empty:
             return dict(request.founding).get(node.id) == node.uuid

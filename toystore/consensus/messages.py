@@ -201,7 +201,7 @@ class Standing(Reply):
     leads: bool
     fit: bool
     empty: bool
-    """It has an empty log."""
+    """It has an empty log, and never had another as far as it knows."""
     promised: Claim = NO_CLAIM
 
 

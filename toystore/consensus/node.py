@@ -59,12 +59,15 @@ class Node:
         log: Log | None = None,
         members: Members | None = None,
         generation: int = 0,
+        refilling: bool = False,
     ) -> None:
-        """As recovered from the disk: `members` and `generation` are as of the applied index."""
+        """As recovered from the disk: `members` and `generation` are as of the applied index. `refilling`: what this
+        storage held before was put aside as broken; empty as it is, it is not new, and founds nothing."""
         self.config = config
         self._known = {*config.peers, config.register}
         self.random = random
         self.uuid = uuid
+        self.refilling = refilling
         self.hard_state = self.durable = hard_state or HardState()
         self.generation = generation
         self.log = log or Log()
@@ -270,9 +273,14 @@ class Node:
         return self.election.named
 
     @property
+    def new(self) -> bool:
+        """As far as is known it has never held a ledger: a majority of such replicas may found one."""
+        return self.log.empty and not self.refilling
+
+    @property
     def may_campaign(self) -> bool:
         able = self.writable and not self.forgot and self._saving_since is None
-        return able and self.id in self.config.voters and (self.log.empty or self.named)
+        return able and self.id in self.config.voters and (self.new or self.named)
 
     @property
     def campaigning(self) -> bool:

@@ -135,6 +135,13 @@ class Restock:
 
 
 @frozen
+class Storage:
+    """Each replica reads everything that it keeps anew, and checks it, every so many seconds (0: never)."""
+
+    scrub_every: float = field(default=3600.0, metadata=value(seconds(0, 366 * DAY)))
+
+
+@frozen
 class Projection:
     """A file that an order replica keeps up to date; `path` may be relative to the data directory."""
 
@@ -225,6 +232,7 @@ class Config:
     fronts: tuple[FrontNode, ...] = field(metadata=rows(FrontNode, "front", required=True))
     timing: Timing = field(factory=Timing, metadata=table(Timing))
     restock: Restock = field(factory=Restock, metadata=table(Restock))
+    storage: Storage = field(factory=Storage, metadata=table(Storage))
     projections: tuple[Projection, ...] = field(default=(), metadata=rows(Projection, "projection"))
     path: Path = Path()
     warnings: tuple[str, ...] = ()

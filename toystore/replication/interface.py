@@ -55,12 +55,25 @@ Result = Answer | TurnedAway | Unsure
 
 
 @frozen
+class Scrubbed:
+    """Scrubs of the storage: `passes` ended in this process; the last read `rows` rows and ended at `ended_at`
+    (milliseconds since 1970), in `seconds`. None where there was none yet."""
+
+    passes: int = 0
+    rows: int | None = None
+    seconds: float | None = None
+    ended_at: int | None = None
+
+
+@frozen
 class ReplicaStatus:
     """`state` is leader, follower, candidate or learner. `applied_index` and `digest` (hexadecimal) are read together.
 
     `lag` is in entries, behind the highest commit index this replica knows; `leader_age` in seconds since a leader
     confirmed by a majority was last heard of, None for never. `in_sync` says whether this replica counts: its storage
     is the one that the log names, and it has heard the leader. `reasons` are why it is not ready, empty if it is.
+    `put_aside` says why and where its database was put aside, as long as it waits to be filled again; `scrubbed` how its
+    storage was last read anew.
     """
 
     node: str
@@ -77,6 +90,8 @@ class ReplicaStatus:
     uuid: str
     leader_age: float | None
     reasons: tuple[str, ...]
+    put_aside: str = ""
+    scrubbed: Scrubbed = Scrubbed()
 
 
 class Replica(Protocol):

@@ -26,8 +26,9 @@ from toystore.consensus.node import Node, NodeConfig, NotLeading, Ready, Role
 from toystore.encoding import encode_entry
 from toystore.model import Position, Request
 from toystore.replication.interface import NotLeader, ReplicaStatus, Result, TurnedAway
+from toystore.replication.scrubbing import Scrubber
 from toystore.replication.snapshots import Receiver, Sender, SnapshotChunk, SnapshotReply
-from toystore.replication.status import status_of
+from toystore.replication.status import status_of, whole_again
 from toystore.replication.transport import Transport
 from toystore.replication.waiting import Batches, Positions
 from toystore.storage.interface import (
@@ -38,6 +39,7 @@ from toystore.storage.interface import (
     Spool,
     SpoolInfo,
     Storage,
+    StorageError,
 )
 from toystore.storage.snapshot import BadSnapshot
 
@@ -48,16 +50,25 @@ class ModeMismatch(Exception):
     """The ledger was founded under another election mode than the config names."""
 
 
+class Alone(StorageError):
+    """The only order replica there is has lost its database: to begin with an empty one would lose every order."""
+
+
+REMEDY = "To put it back, or to accept the loss: toystore quarantine --help"
+
+
 @frozen
 class Pace:
     """`tick` and `retry_full` (how soon a full disk is tried again) in seconds; `keep_entries` and `keep_bytes` bound the
-    kept log, which is cut down once it is a quarter larger; `snapshot_chunk` is in bytes."""
+    kept log, which is cut down once it is a quarter larger; `snapshot_chunk` is in bytes; a scrub of the storage begins
+    every `scrub_every` seconds (0: never)."""
 
     tick: float = 0.01
     retry_full: float = 1.0
     keep_entries: int = 16_384
     keep_bytes: int = 16 * 1024 * 1024
     snapshot_chunk: int = 256 * 1024
+    scrub_every: float = 0.0
 
 
 class Replicator:
@@ -97,8 +108,10 @@ class Replicator:
         self._tokens = 0
         self._reads: dict[int, Deferred[int]] = {}
         self._followers: list[tuple[Callable[[Sequence[Applied]], None], Callable[[], None]]] = []
-        self._sender = Sender(storage, clock, transport.send, self._snapshot_sent, self._pace.snapshot_chunk)
+        self._sender = Sender(storage, clock, transport.send, self._snapshot_sent, self._fail, self._pace.snapshot_chunk)
         self._receiver = Receiver(storage, transport.send, self._await_install)
+        self._scrubber = Scrubber(storage, clock, self._pace.scrub_every, wall_clock, self._fail)
+        self._put_aside = ""
         self._seen: tuple[Role, int, NodeId | None] | None = None
         transport.attach(self)
 
@@ -110,8 +123,16 @@ class Replicator:
         return self._node
 
     async def start(self) -> None:
-        """Open the storage and begin. Fails with what the storage fails with, and with ModeMismatch."""
+        """Open the storage and begin. Fails with what the storage fails with, with ModeMismatch, and with Alone."""
         found: Recovered = await self._storage.open()
+        self._put_aside = found.put_aside
+        if found.put_aside:
+            self.log.critical(
+                "{node}: {reason}. It begins with an empty one, and waits until that is filled from the others",
+                node=self._config.id, reason=found.put_aside,
+            )  # fmt: skip
+            if self._config.voters == (self._config.id,):
+                raise Alone(f"{found.put_aside}; no other replica has a copy. {REMEDY}")
         founded = founded_with(found)
         if founded not in ("", self._config.election):
             raise ModeMismatch(
@@ -127,6 +148,7 @@ class Replicator:
             log=Log(found.base_index, found.base_term, found.entries, found.applied),
             members=found.members,
             generation=found.generation,
+            refilling=bool(found.put_aside),
         )
         self.log.info(
             "{node} has storage {uuid}, log {first}..{last}, applied {applied}",
@@ -135,6 +157,7 @@ class Replicator:
         )  # fmt: skip
         self._running = True
         self._ticking.start(self._pace.tick, now=False).addErrback(self._fail)
+        self._scrubber.start()
 
     async def stop(self, patience: float = 1.0) -> None:
         """Hand leadership over, if this replica leads, for at most `patience` seconds; then close the storage."""
@@ -151,6 +174,7 @@ class Replicator:
 
     def _end(self) -> None:
         self._running = False
+        self._scrubber.stop()
         if self._ticking.running:
             self._ticking.stop()
         self._sender.abandon_all()
@@ -221,6 +245,7 @@ class Replicator:
                 if ready.nothing and not self._act_again:
                     break
             self._note_role()
+            self._maybe_refilled()
         except Exception:
             self._fail(Failure())
         finally:
@@ -377,6 +402,14 @@ class Replicator:
             reset()
         self._positions.applied(info.meta.index)
 
+    def _maybe_refilled(self) -> None:
+        """It has been filled, and counts: what was put aside is no longer the only copy of anything."""
+        if self._put_aside and whole_again(self.node):
+            self._put_aside = ""
+            self.node.refilling = False
+            self.log.info("{node} has everything again, up to {index}", node=self.node.id, index=self.node.log.applied)
+            self._start(self._given_room(self._storage.refilled))
+
     # Leadership
 
     def _note_role(self) -> None:
@@ -425,7 +458,17 @@ class Replicator:
 
     def read(self, query: Callable[[Reader], T]) -> Deferred[tuple[T, Position]]:
         generation = self._generation
-        return self._storage.read(lambda reader: (query(reader), Position(generation, reader.applied())))
+        return self._watch(self._storage.read(lambda reader: (query(reader), Position(generation, reader.applied()))))
+
+    def _watch(self, answer: Deferred[T]) -> Deferred[T]:
+        """Nothing more is answered from a storage that can not be trusted."""
+
+        def failed(failure: Failure) -> Failure:
+            if failure.check(StorageError):
+                self._fail(failure)
+            return failure
+
+        return answer.addErrback(failed)
 
     def read_linearizable(self, query: Callable[[Reader], T]) -> Deferred[tuple[T, Position]]:
         if not self._running:
@@ -460,11 +503,13 @@ class Replicator:
         return lambda: self._followers.remove(follower)
 
     def state_hash(self, index: int) -> Deferred[str]:
-        return self._storage.state_hash(index)
+        return self._watch(self._storage.state_hash(index))
 
     def status(self) -> Deferred[ReplicaStatus]:
-        return self._storage.read(lambda reader: (reader.applied(), reader.digest())).addCallback(
-            lambda applied: status_of(self.node, self._generation, applied, self.leader_age())
+        return self._watch(self._storage.read(lambda reader: (reader.applied(), reader.digest()))).addCallback(
+            lambda applied: status_of(
+                self.node, self._generation, applied, self.leader_age(), self._put_aside, self._scrubber.done
+            )
         )
 
 

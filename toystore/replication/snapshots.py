@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toystore.consensus.messages import Message, NodeId, Reply, Request
-from toystore.storage.interface import Spool, SpoolInfo, Storage
+from toystore.storage.interface import Spool, SpoolInfo, Storage, StorageError
 
 
 @frozen
@@ -55,7 +55,8 @@ class _Sending:
 class Sender:
     """The transfers of one leader.
 
-    `done(peer, index)` is called with the index that `peer` has installed, or None where the transfer has failed.
+    `done(peer, index)` is called with the index that `peer` has installed, or None where the transfer has failed; `broken`
+    where that is because the storage here can not be trusted.
     `chunk` is how many bytes go in one message. `patience` (seconds) is how long an answer may take; a chunk is sent again
     so often, `tries` times.
     """
@@ -68,11 +69,12 @@ class Sender:
         clock: IReactorTime,
         send: Callable[[Message], None],
         done: Callable[[NodeId, int | None], None],
+        broken: Callable[[Failure], object],
         chunk: int,
         patience: float = 1.0,
         tries: int = 10,
     ) -> None:
-        self._storage, self._clock, self._send, self._done = storage, clock, send, done
+        self._storage, self._clock, self._send, self._done, self._broken = storage, clock, send, done, broken
         self._chunk, self._patience, self._tries = chunk, patience, tries
         self._transfers: dict[NodeId, _Sending | None] = {}
 
@@ -95,7 +97,10 @@ class Sender:
 
     def _failed(self, failure: Failure, peer: NodeId) -> None:
         self.log.failure("a snapshot for {peer} could not be read", failure, peer=peer)
-        self._end(peer, None)
+        if failure.check(StorageError):
+            self._broken(failure)
+        else:
+            self._end(peer, None)
 
     def _send_chunk(self, node: NodeId, term: int, peer: NodeId, sending: _Sending) -> None:
         data = sending.spool.read(sending.offset, self._chunk)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from toystore.consensus.node import Node, Role
-from toystore.replication.interface import ReplicaStatus
+from toystore.replication.interface import ReplicaStatus, Scrubbed
 
 
-def status_of(node: Node, generation: int, applied: tuple[int, bytes], age: float | None) -> ReplicaStatus:
+def status_of(
+    node: Node, generation: int, applied: tuple[int, bytes], age: float | None, put_aside: str, scrubbed: Scrubbed
+) -> ReplicaStatus:
     """`applied` is index and digest, read together; `age` in seconds, as `Replica.leader_age`."""
-    hears = node.leader is not None and node.quorum_age is not None and node.quorum_age < node.config.election_ticks[0]
+    hears = hears_leader(node)
     index, digest = applied
     return ReplicaStatus(
         node=node.id,
@@ -24,13 +26,28 @@ def status_of(node: Node, generation: int, applied: tuple[int, bytes], age: floa
         generation=generation,
         uuid=node.uuid,
         leader_age=age,
-        reasons=tuple(_reasons(node, hears)),
+        reasons=tuple(_reasons(node, hears, put_aside)),
+        put_aside=put_aside,
+        scrubbed=scrubbed,
     )
 
 
-def _reasons(node: Node, hears: bool) -> list[str]:
+def hears_leader(node: Node) -> bool:
+    """One that enough others have confirmed."""
+    return node.leader is not None and node.quorum_age is not None and node.quorum_age < node.config.election_ticks[0]
+
+
+def whole_again(node: Node) -> bool:
+    """A replica that had to be filled has all that its leader had committed, and counts."""
+    counts = node.role is Role.LEARNER or node.named
+    return counts and hears_leader(node) and 0 < node.log.commit == node.log.applied
+
+
+def _reasons(node: Node, hears: bool, put_aside: str) -> list[str]:
     """Why it can not do its job."""
     reasons = []
+    if put_aside:
+        reasons.append(f"{put_aside}; it waits for a copy from the others")
     if not hears:
         reasons.append("no leader" if node.leadership is None else "it leads, and those it waits for do not answer")
     elif node.leadership is not None and not node.leadership.serves:

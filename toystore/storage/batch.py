@@ -59,6 +59,10 @@ class Batch:
         """The entry before the kept log."""
         self.meta["base"] = to_json((index, term)).decode()
 
+    def set_counts(self, product: int, outcome: int, change: int) -> None:
+        """How many rows these tables have; of the others the head tells."""
+        self.meta["counts"] = to_json({"product": product, "outcome": outcome, "change": change}).decode()
+
     def empty(self) -> bool:
         return not (self.meta or self.log or self.log_up_to)
 

@@ -7,11 +7,13 @@ comes with `locking_mode=EXCLUSIVE` keeps other processes out.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
-from toystore.storage.interface import DiskFull, StorageError
+from toystore.storage.interface import DiskFull, Rotten, StorageError
+from toystore.storage.wal import WalBefore
 
 APPLICATION_ID = 0x746F7973
 """`toys`: says whose file this is."""
@@ -31,17 +33,32 @@ PRAGMAS: dict[str, int | str] = {
 }
 
 
+_ROTTEN = {
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS, sqlite3.SQLITE_TOOBIG,
+}  # fmt: skip
+"""What SQLite says where bytes are not as they should be, or can not be read."""
+
+
+_UNREADABLE = ("decode to UTF-8", "JSON cannot hold BLOB")
+"""The same, where a value is of another type than the one that was written."""
+
+
 class DataDirInUse(StorageError):
     """Another process has this data directory open."""
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open or create. StorageError where it is not ours, too new, or does not take the settings; DataDirInUse."""
+def open_database(path: Path, complete: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    """Open or create; `complete` writes, in the transaction that brings an older schema up to date, the rows that no
+    database is without. StorageError where it is not ours, too new, or does not take the settings; DataDirInUse; Rotten."""
     with translated(path.name):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=64)
         try:
-            _set_pragmas(connection)
-            _upgrade(connection)
+            _set_pragmas(connection)  # from here on no other process writes to it
+            before = WalBefore.look(path.with_name(path.name + "-wal"))
+            _, taken, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            before.check(taken)
+            _upgrade(connection, complete)
         except BaseException:
             connection.close()
             raise
@@ -54,12 +71,17 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        extended = getattr(error, "sqlite_errorcode", 0)
+        code = extended & 0xFF
+        if {code, extended} & _ROTTEN or any(sign in str(error) for sign in _UNREADABLE):
+            raise Rotten(f"{doing}: {error}") from error
         if code == sqlite3.SQLITE_FULL:
             raise DiskFull(f"{doing}: {error}") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise DataDirInUse(f"{doing}: another process has this data directory open") from error
         raise StorageError(f"{doing}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Rotten(f"{doing}: SQLite complains of something that is no text") from error
 
 
 def _set_pragmas(connection: sqlite3.Connection) -> None:
@@ -71,16 +93,51 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
             raise StorageError(f"SQLite does not honour {name} = {value}: it is {row[0]}")
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    scripts = sorted(SCHEMA.glob("*.sql"))
+def _scripts() -> list[str]:
+    return [path.read_text() for path in sorted(SCHEMA.glob("*.sql"))]
+
+
+Tables = list[tuple[str, str, str, str | None]]
+_TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+
+
+@cache
+def _tables_of(version: int) -> Tables:
+    """What the schema table of this version says."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+        for script in _scripts()[:version]:
+            empty.executescript(script)
+        return empty.execute(_TABLES).fetchall()
+
+
+def check_tables(connection: sqlite3.Connection, version: int | None = None) -> None:
+    """Rotten where the schema table is not that of `version` (None: of the latest): it has no checksum, and a flipped bit
+    in it would have SQLite do something else than what was meant."""
+    with translated("reading the schema"):
+        found: Tables = connection.execute(_TABLES).fetchall()
+    if found != _tables_of(len(_scripts()) if version is None else version):
+        raise Rotten("the schema in the database is not the one that was written there")
+
+
+def check_foreign(connection: sqlite3.Connection) -> None:
+    """Rotten where a database that says it is another program's has our tables."""
+    if connection.execute(_TABLES).fetchall() == _tables_of(len(_scripts())):
+        raise Rotten("the application id in the database is not the one that was written there")
+
+
+def _upgrade(connection: sqlite3.Connection, complete: Callable[[sqlite3.Connection], None]) -> None:
+    scripts = _scripts()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if owner != APPLICATION_ID and (owner or version or tables):
+        check_foreign(connection)
         raise StorageError(f"the database belongs to another program (application id {owner:#x})")
     if version > len(scripts):
         raise StorageError(f"the database has schema {version}; this program knows up to {len(scripts)}")
-    for number, script in enumerate(scripts, start=1):
-        if number > version:
-            stamp = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
-            connection.executescript(f"BEGIN; {script.read_text()} {stamp} COMMIT;")
+    check_tables(connection, version)
+    if version < len(scripts):
+        stamp = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {len(scripts)};"
+        connection.executescript(f"BEGIN; {' '.join(scripts[version:])} {stamp}")
+        complete(connection)
+        connection.execute("COMMIT")

@@ -29,6 +29,11 @@ class StorageError(Exception):
     """The storage can not be trusted any more (failed sync, broken checksum): the process must end (exit 70)."""
 
 
+class Rotten(StorageError):
+    """What is on the disk is not what was written there. The database is put aside, and the next `open` begins with an
+    empty one under a new uuid, which is to be filled from the other replicas."""
+
+
 class DiskFull(Exception):
     """There is no room. Nothing of the refused call has changed anything; the same call may succeed later."""
 
@@ -44,6 +49,8 @@ class Recovered:
     `entries` follow `base_index` without a gap; `base_term` is the term of the entry at `base_index` (0, 0 in a fresh
     log). Invariant: base_index <= applied <= the index of the last entry, or base_index where there is none.
     `members` are as of `applied`. `election` is the mode recorded in the ledger, "" before there is one.
+    `put_aside` says why and where the database before this one was put aside, "" where that was not so, or is over
+    (`Storage.refilled`): until then this replica, however empty, is not a new one.
     """
 
     uuid: str
@@ -55,6 +62,7 @@ class Recovered:
     members: Members
     generation: int
     election: str
+    put_aside: str = ""
 
 
 @frozen
@@ -132,7 +140,11 @@ class Spool(Protocol):
 
 class Storage(Protocol):
     def open(self) -> Deferred[Recovered]:
-        """Open or create, and check: StorageError where something is broken that can not be set aside."""
+        """Open or create, and check. What is Rotten is put aside, and an empty one is opened; StorageError where that
+        can not be done, or something else is broken.
+
+        Every call after this one fails with Rotten as soon as one of them has met what is broken.
+        """
 
     def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
         """Make these durable; the entries replace everything in the log from the index of the first on.
@@ -170,6 +182,14 @@ class Storage(Protocol):
 
         The uuid and the hard state stay as they are.
         """
+
+    def scrub(self, pause: Callable[[], Deferred[None]]) -> Deferred[int]:
+        """Read everything that is kept anew from the disk, and check it: Rotten names the first that is broken. In slices
+        of a few milliseconds between other work; after each, `pause` says when to go on. Fires with how many rows it
+        was. DiskFull, IndexPassed: it could not be done now, and nothing is known."""
+
+    def refilled(self) -> Deferred[None]:
+        """This replica has everything again, and counts: nothing depends on what was put aside any more."""
 
     def renew_uuid(self) -> Deferred[str]:
         """Take a new storage uuid, durably: this disk has forgotten something."""

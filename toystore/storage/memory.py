@@ -24,11 +24,12 @@ from toystore.storage.interface import (
     IndexPassed,
     Reader,
     Recovered,
+    Rotten,
     Spool,
     SpoolInfo,
     StorageError,
 )
-from toystore.storage.memory_state import MemoryState
+from toystore.storage.memory_state import MemoryState, Place
 from toystore.storage.snapshot import BadSnapshot, RememberedOutcome, Row, SnapshotWriter, check_fits, read_snapshot
 from toystore.storage.spool import MemorySpool
 from toystore.storage.state import Head
@@ -57,6 +58,10 @@ class MemoryDisk:
         self.uuid = ""
         self.hard_state = HardState()
         self.state = MemoryState()
+        self.put_aside = ""
+        """Why the state before this one was put aside, until this one is whole again."""
+        self.quarantine: deque[tuple[str, HardState, MemoryState]] = deque(maxlen=2)
+        self._condemned = ""
         self._new_uuid = new_uuid
         self._failing = False
         self._storage: MemoryStorage | None = None
@@ -97,15 +102,41 @@ class MemoryDisk:
         """Everything is gone; the next open finds an empty disk and gives it a new uuid."""
         self.crash()
         self.uuid, self.hard_state, self.state = "", HardState(), MemoryState()
+        self.put_aside = self._condemned = ""
         self._failing = False
+
+    def rows(self) -> list[Place]:
+        """What can be broken."""
+        return list(self.state.places())
+
+    def rot(self, table: str, key: int | str) -> None:
+        """A bit of this row flips. Nobody knows before the row is read; what is at hand in memory is not."""
+        self.state.rotten.add((table, key))
+
+    def condemn(self, error: Rotten) -> None:
+        """The next open puts the state aside."""
+        self._condemned = str(error)
 
     def attach(self, storage: MemoryStorage) -> None:
         """A process opens this disk. StorageError where another has it."""
         if self._storage is not None and self._storage is not storage:
             raise StorageError("another storage has this disk; crash it or close it first")
         self._storage = storage
+        try:
+            self.state.check_opening()
+        except Rotten as error:
+            self.condemn(error)
+        if self._condemned:
+            self._begin_anew()
         if not self.uuid:
             self.renew_uuid()
+
+    def _begin_anew(self) -> None:
+        """A state that had not been filled again is not worth keeping."""
+        if not self.put_aside:
+            self.quarantine.append((self.uuid, self.hard_state, self.state))
+        self.put_aside, self._condemned = f"its database was put aside: {self._condemned}", ""
+        self.uuid, self.hard_state, self.state = "", HardState(), MemoryState()
 
     def detach(self) -> None:
         self._storage = None
@@ -164,6 +195,10 @@ class MemoryStorage:
         try:
             return succeed(job())
         except BadSnapshot as error:
+            return fail(error)
+        except Rotten as error:
+            self._error = error
+            self._disk.condemn(error)
             return fail(error)
         except StorageError as error:
             self._error = error
@@ -238,6 +273,7 @@ class MemoryStorage:
             members=state.head.members,
             generation=state.head.generation,
             election=state.head.election,
+            put_aside=disk.put_aside,
         )
 
     def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
@@ -322,6 +358,21 @@ class MemoryStorage:
                 state.put_outcome(request_id, index, decode_outcome(outcome))
             case _:
                 state.put(row)
+
+    def scrub(self, pause: Callable[[], Deferred[None]]) -> Deferred[int]:
+        """In one piece: nothing is slow here."""
+
+        def job() -> int:
+            self._disk.state.check_all()
+            return len(self._disk.rows())
+
+        return self._call("read", job)
+
+    def refilled(self) -> Deferred[None]:
+        def job() -> None:
+            self._disk.put_aside = ""
+
+        return self._call("save", job)
 
     def renew_uuid(self) -> Deferred[str]:
         def job() -> str:

@@ -11,12 +11,17 @@ from attrs import evolve
 from toystore.consensus.messages import Entry
 from toystore.encoding import encode_outcome
 from toystore.model import CatalogChange, Order, Outcome, Product, Request
-from toystore.storage.interface import LogRow, StorageError
+from toystore.storage.interface import LogRow, Rotten, StorageError
 from toystore.storage.shelf import Shelf
 from toystore.storage.snapshot import RememberedOutcome, Row, StateHash, as_of, hashed_outcomes_above
 from toystore.storage.state import Head, LedgerState
 
 Undo = tuple[Callable[..., Any], *tuple[Any, ...]]
+
+Place = tuple[str, int | str]
+"""A row: its table, and its number, log index or name."""
+
+META = ("base", "counts", "hard_state", "head", "uuid")
 
 
 class MemoryState(LedgerState):
@@ -35,6 +40,8 @@ class MemoryState(LedgerState):
         self._outcomes: dict[str, tuple[int, Outcome]] = {}
         self._requests: dict[int, str] = {}
         self._undo: list[Undo] = []
+        self.rotten: set[Place] = set()
+        """Rows that are not what was written. Whoever comes upon one says so; nothing but a new state makes it whole."""
         self.synced_head = Head()
         """The head as of the last `sync`."""
 
@@ -58,6 +65,33 @@ class MemoryState(LedgerState):
             del self._digests[index]
         self.head = evolve(self.synced_head)
 
+    # Rows that are broken
+
+    def places(self) -> Iterator[Place]:
+        """All rows that are kept; the same tables as those of the SQLite storage."""
+        yield from (("meta", name) for name in META)
+        yield from (("log", entry.index) for entry in self.entries)
+        yield from (("digest", index) for index in self._digests if index > self.base_index)
+        yield from (("product", product.number) for product in self.shelf)
+        yield from (("orders", number) for number in self._orders)
+        yield from (("outcome", index) for index in self._requests)
+        yield from (("change", index) for index in sorted({change.index for change in self._changes}))
+
+    def check(self, *places: Place) -> None:
+        """Rotten where one of them is broken."""
+        for table, key in self.rotten.intersection(places):
+            raise Rotten(f"row {key} of {table} does not agree with its checksum")
+
+    def check_all(self, *tables: str) -> None:
+        """The same for all rows of these tables; of all where none is named."""
+        if self.rotten:
+            self.check(*(place for place in self.places() if not tables or place[0] in tables))
+
+    def check_opening(self) -> None:
+        """What is read when a process begins."""
+        self.check_all("meta", "log", "product", "outcome")
+        self.check(("orders", self.head.next_order - 1))
+
     # The log
 
     def last_index(self) -> int:
@@ -71,6 +105,7 @@ class MemoryState(LedgerState):
         if entries[-1].index != first + len(entries) - 1:
             raise StorageError(f"the entries from {first} to {entries[-1].index} have gaps")
         self.entries[first - self.base_index - 1 :] = entries
+        self.rotten = {place for place in self.rotten if place[0] != "log" or int(place[1]) < first}
 
     def compact(self, index: int) -> None:
         if index > self.head.applied:
@@ -166,41 +201,58 @@ class MemoryState(LedgerState):
     # Reading
 
     def order(self, number: int) -> Order | None:
+        self.check(("orders", number))
         return self._orders.get(number)
 
     def order_with_key(self, key: str) -> Order | None:
         number = self._keys.get(key)
-        return None if number is None else self._orders[number]
+        return None if number is None else self.order(number)
 
     def remembered(self, request_id: str) -> Outcome | None:
         found = self._outcomes.get(request_id)
-        return None if found is None else found[1]
+        if found is None:
+            return None
+        self.check(("outcome", found[0]))
+        return found[1]
 
     def digest_at(self, index: int) -> bytes | None:
         if index == self.head.applied:
             return self.head.digest
+        self.check(("digest", index))
         return self._digests.get(index) if index > self.base_index else None
 
     def orders(self, before: int | None, limit: int) -> list[Order]:
         end = self.head.next_order if before is None else max(0, min(before, self.head.next_order))
-        return [self._orders[number] for number in range(end - 1, max(-1, end - 1 - limit), -1)]
+        return self._orders_at(range(end - 1, max(-1, end - 1 - limit), -1))
 
     def orders_from(self, number: int, limit: int) -> list[Order]:
         start = max(number, 0)
-        return [self._orders[n] for n in range(start, min(self.head.next_order, start + limit))]
+        return self._orders_at(range(start, min(self.head.next_order, start + limit)))
+
+    def _orders_at(self, numbers: range) -> list[Order]:
+        if self.rotten:
+            self.check(*(("orders", number) for number in numbers))
+        return [self._orders[number] for number in numbers]
 
     def changes_from(self, index: int, sequence: int, limit: int) -> list[CatalogChange]:
         start = bisect_left(self._changes, (index, sequence), key=_place)
-        return self._changes[start : start + limit]
+        changes = self._changes[start : start + limit]
+        if self.rotten:
+            self.check(*(("change", change.index) for change in changes))
+        return changes
 
     def log_from(self, index: int, limit: int) -> list[LogRow]:
         start = max(0, index - self.base_index - 1)
-        return [LogRow(entry, self._digests.get(entry.index)) for entry in self.entries[start : start + limit]]
+        entries = self.entries[start : start + limit]
+        if self.rotten:
+            self.check(*((table, entry.index) for entry in entries for table in ("log", "digest")))
+        return [LogRow(entry, self._digests.get(entry.index)) for entry in entries]
 
     # Whole states
 
     def rows_since(self, since: int) -> Iterator[Row]:
         """What a replica that has applied `since` lacks."""
+        self._check_read(since, since)
         yield from (product for product in self.shelf if product.version > since)
         yield from (order for order in self._orders.values() if order.changed > since)
         yield from (change for change in self._changes if change.index > since)
@@ -208,12 +260,21 @@ class MemoryState(LedgerState):
 
     def state_hash(self) -> str:
         """Over the state as it is now."""
+        self._check_read(-1, hashed_outcomes_above(self.head.applied))
         result = StateHash(self.head)
         result.add(self.shelf)
         result.add(self._changes)
         result.add(self._outcomes_above(hashed_outcomes_above(self.head.applied)))
         result.add(as_of(self._orders[number], self.head.applied) for number in range(self.head.next_order))
         return result.hexdigest()
+
+    def _check_read(self, since: int, outcomes_above: int) -> None:
+        """Products are at hand in any storage; the rest is read anew."""
+        if self.rotten:
+            orders = (("orders", order.number) for order in self._orders.values() if order.changed > since)
+            changes = (("change", change.index) for change in self._changes if change.index > since)
+            outcomes = (("outcome", index) for index in self._requests if index > outcomes_above)
+            self.check(*orders, *changes, *outcomes)
 
     def _outcomes_above(self, index: int) -> Iterator[RememberedOutcome]:
         for at in sorted(at for at in self._requests if at > index):

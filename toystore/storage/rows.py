@@ -7,7 +7,7 @@ JSON text, because the sqlite3 module gives up the interpreter lock for every si
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 from zlib import crc32
 
@@ -17,7 +17,7 @@ from attrs import frozen
 from toystore.consensus.messages import Entry, Kind
 from toystore.model import CatalogChange, Order, OrderLine, OrderStatus, Product, Side
 from toystore.storage.database import translated
-from toystore.storage.interface import LogRow, StorageError
+from toystore.storage.interface import LogRow, Rotten
 from toystore.storage.snapshot import RememberedOutcome, row_line
 
 T = TypeVar("T")
@@ -36,22 +36,35 @@ class Table(Generic[T]):
     canonical: Callable[[T], bytes]
 
     def fetch(self, connection: sqlite3.Connection, rest: str, parameters: Sequence[Any]) -> list[T]:
-        """The rows that `rest` (WHERE, ORDER BY, always a LIMIT) selects. StorageError names a row that is broken."""
+        """The rows that `rest` (WHERE, ORDER BY, always a LIMIT) selects. Rotten names a row that is broken."""
         inner = f"SELECT * FROM {self.name} {rest}"
         sql = f"SELECT json_group_array(json_array({self.columns}, sum)) FROM ({inner})"
         with translated(f"reading {self.name}"):
             ((text,),) = connection.execute(sql, parameters)
-        return [self._checked(columns) for columns in msgspec.json.decode(text)] if text != "[]" else []
+        if text == "[]":
+            return []
+        try:
+            rows = msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise Rotten(f"rows of {self.name} are broken: {error}") from error
+        return [self._checked(columns) for columns in rows]
+
+    def fetch_one(self, connection: sqlite3.Connection, index: int) -> T:
+        """The row of this log index, which must be there."""
+        rows = self.fetch(connection, "WHERE idx = ? LIMIT ?", (index, 1))
+        if not rows:
+            raise Rotten(f"row {index} of {self.name} is missing")
+        return rows[0]
 
     def _checked(self, columns: list[Any]) -> T:
         *fields, expected = columns
         try:
             value = self.value(*fields)
             intact = crc32(self.canonical(value)) == expected
-        except (TypeError, ValueError) as error:
-            raise StorageError(f"row {fields[0]} of {self.name} is broken: {error}") from error
+        except Exception as error:  # there is no saying what may come of values that nobody has written
+            raise Rotten(f"row {fields[0]} of {self.name} is broken: {error}") from error
         if not intact:
-            raise StorageError(f"row {fields[0]} of {self.name} does not agree with its checksum")
+            raise Rotten(f"row {fields[0]} of {self.name} does not agree with its checksum")
         return value
 
 
@@ -102,4 +115,13 @@ def log_rows(connection: sqlite3.Connection, index: int, limit: int, pending: di
     """The kept entries from `index` on, with the digests of those that are applied; `pending` are not written yet."""
     where, bounds = "WHERE idx >= ? ORDER BY idx LIMIT ?", (index, limit)
     digests = dict(DIGEST.fetch(connection, where, bounds)) | pending
-    return [LogRow(entry, digests.get(entry.index)) for entry in LOG.fetch(connection, where, bounds)]
+    entries = LOG.fetch(connection, where, bounds)
+    return [LogRow(entry, digests.get(entry.index)) for entry in entries]
+
+
+def check_there(found: Iterable[int], expected: Iterable[int], table: str) -> None:
+    """Rotten where rows that must be there are not, or the other way round."""
+    found, expected = list(found), list(expected)
+    if found != expected:
+        odd = sorted({*found} ^ {*expected}) or found
+        raise Rotten(f"rows of {table} are missing, or in the wrong place: {odd[:5]}")

@@ -1,11 +1,13 @@
 """The storage of a replica: one SQLite file, one connection, one thread of its own.
 
 A save is one statement and one flush of the disk (see batch.py). What cannot be trusted any more is not used any more:
-after a failed sync every call fails, and the next `open` of the directory takes a new storage uuid.
+after a failed sync every call fails, and the next `open` of the directory takes a new storage uuid; after a broken row the
+next `open` puts the database aside (quarantine.py), and begins with an empty one.
 """
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -25,10 +27,13 @@ from toystore.storage.interface import (
     IndexPassed,
     Reader,
     Recovered,
+    Rotten,
     Spool,
     SpoolInfo,
     StorageError,
 )
+from toystore.storage.quarantine import Quarantine, Sentence
+from toystore.storage.scrub import Scrub
 from toystore.storage.snapshot import BadSnapshot
 from toystore.storage.spool import FileSpool
 from toystore.storage.sqlite_state import SqliteState
@@ -46,7 +51,8 @@ class Reactor(IReactorFromThreads, IReactorTime):
 
 
 class SqliteStorage:
-    """A `Storage` in `directory` (the node's own: `ledger.db`, `spool/`, after a failed sync `broken`).
+    """A `Storage` in `directory` (the node's own: `ledger.db`, `spool/`, after a failed sync `broken`; where a database is
+    broken, `quarantine/` and, until there is another that is whole, `put_aside.json`).
 
     `jobs` is where the database is used; without it, a thread of this storage.
     """
@@ -57,12 +63,15 @@ class SqliteStorage:
         self._directory = Path(directory)
         self._reactor = reactor
         self._jobs = jobs or OwnThread(reactor, f"storage-{self._directory.name}")
+        self._quarantine = Quarantine(self._directory)
+        self._sentence: Sentence | None = None
         self._opened: SqliteState | None = None
         self._error: StorageError | None = None
         self._awaited: dict[int, list[Deferred[Capture]]] = {}
         self._spools = count(1)
         self._calls = 0
         self._quiet: IDelayedCall | None = None
+        self._descriptor: int | None = None
         self._closed = False
 
     # Jobs
@@ -82,11 +91,21 @@ class SqliteStorage:
                 return job(self._opened)
             except BadSnapshot:
                 raise
+            except Rotten as error:
+                self._error = error
+                self._condemn(self._opened.uuid, error)
+                raise
             except StorageError as error:
                 self._error = error
                 raise
 
         return self._jobs.run(guarded)
+
+    def _condemn(self, uuid: str, error: Rotten) -> None:
+        try:
+            self._quarantine.condemn(uuid, str(error))
+        except OSError as failure:
+            self.log.error("{path} can not be put aside: {error}", path=str(self._directory), error=failure)
 
     def _write(self, state: SqliteState) -> None:
         """Make durable what waits. After any failure but a full disk nobody knows what is on the disk."""
@@ -115,25 +134,49 @@ class SqliteStorage:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._directory.chmod(0o700)
-            connection = open_database(self._directory / "ledger.db")
             spools = self._directory / "spool"
             spools.mkdir(mode=0o700, exist_ok=True)
             for left in spools.iterdir():
                 left.unlink()
+            self._sentence = self._quarantine.move()
+            try:
+                state, entries = self._open_database()
+            except Rotten:
+                self._sentence = self._quarantine.move()
+                state, entries = self._open_database()
         except OSError as error:
             raise StorageError(f"{self._directory}: {error}") from error
+        self._opened = state
+        return self._recovered(state, entries)
+
+    def _open_database(self) -> tuple[SqliteState, tuple[Entry, ...]]:
+        """What is Rotten is condemned, and closed."""
+        state: SqliteState | None = None
         try:
-            state = SqliteState(connection)
+            state = SqliteState(open_database(self._directory / "ledger.db", lambda new: SqliteState(new).complete()))
             entries = state.load()
-            if not state.uuid or self._marker.exists():
+            if self._marker.exists():
                 state.set_uuid(uuid.uuid4().hex)
                 state.write()
                 self._marker.unlink(missing_ok=True)
-        except BaseException:
-            connection.close()
+        except BaseException as error:
+            if state is not None:
+                state.connection.close()
+            if isinstance(error, Rotten):
+                self._quarantine.condemn(state.uuid if state else "", str(error))
             raise
-        self._opened = state
-        return _recovered(state, entries)
+        return state, entries
+
+    def refilled(self) -> Deferred[None]:
+        def job(state: SqliteState) -> None:
+            self._write(state)
+            try:
+                self._quarantine.refilled()
+            except OSError as error:
+                raise StorageError(f"{self._directory}: {error}") from error
+            self._sentence = None
+
+        return self._run(job)
 
     def renew_uuid(self) -> Deferred[str]:
         def job(state: SqliteState) -> str:
@@ -158,6 +201,8 @@ class SqliteStorage:
                     self._write(state)
             finally:
                 state.connection.close()
+                if self._descriptor is not None:
+                    os.close(self._descriptor)
 
         done = self._jobs.run(job)
         self._jobs.stop()
@@ -258,6 +303,16 @@ class SqliteStorage:
     def spool(self, since: int) -> Deferred[tuple[SpoolInfo, Spool]]:
         return ensureDeferred(write_snapshot(since, self.new_spool, self._run, self._write))
 
+    def scrub(self, pause: Callable[[], Deferred[None]]) -> Deferred[int]:
+        return ensureDeferred(Scrub(self._run, self._write, self._forget_cached, pause).all())
+
+    def _forget_cached(self) -> None:
+        """Ask the kernel to read the file from the disk again. The descriptor stays open until the connection is closed:
+        closing one takes away all locks that this process has on the file (POSIX), SQLite's too."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self._directory / "ledger.db", os.O_RDONLY)
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def new_spool(self) -> Spool:
         return FileSpool(self._directory / "spool" / f"{next(self._spools)}.jsonl")
 
@@ -272,7 +327,7 @@ class SqliteStorage:
                 self._mark_broken()
                 raise
             self._opened = installed = SqliteState(state.connection)
-            return _recovered(installed, installed.load())
+            return self._recovered(installed, installed.load())
 
         return self._run(job).addCallback(self._installed)
 
@@ -282,16 +337,16 @@ class SqliteStorage:
                 waiting.errback(IndexPassed(f"a snapshot of {recovered.applied} was installed, {index} is over"))
         return recovered
 
-
-def _recovered(state: SqliteState, entries: tuple[Entry, ...]) -> Recovered:
-    return Recovered(
-        uuid=state.uuid,
-        hard_state=state.hard_state,
-        base_index=state.base_index,
-        base_term=state.base_term,
-        entries=entries,
-        applied=state.head.applied,
-        members=state.head.members,
-        generation=state.head.generation,
-        election=state.head.election,
-    )
+    def _recovered(self, state: SqliteState, entries: tuple[Entry, ...]) -> Recovered:
+        return Recovered(
+            uuid=state.uuid,
+            hard_state=state.hard_state,
+            base_index=state.base_index,
+            base_term=state.base_term,
+            entries=entries,
+            applied=state.head.applied,
+            members=state.head.members,
+            generation=state.head.generation,
+            election=state.head.election,
+            put_aside=str(self._sentence or ""),
+        )

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import count, islice
 from typing import Protocol, TypeVar
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 
-from toystore.model import Product
+from toystore.model import Order, Product
 from toystore.storage.batch import Batch
 from toystore.storage.database import translated
-from toystore.storage.interface import IndexPassed, Spool, SpoolInfo
-from toystore.storage.rows import CHANGE, ORDERS, OUTCOME, Table
+from toystore.storage.interface import IndexPassed, Rotten, Spool, SpoolInfo
+from toystore.storage.rows import CHANGE, ORDERS, OUTCOME, Table, check_there
 from toystore.storage.snapshot import (
     BadSnapshot,
     Row,
@@ -76,7 +77,9 @@ async def _walk(
         return rows
 
     while rows := await run(slice_after):
-        after = place(rows[-1])
+        before, after = after, place(rows[-1])
+        if after <= before:
+            raise Rotten(f"an index of {table.name} leads back from {before} to {after}")
 
 
 BY_NUMBER = "WHERE number > ? AND idx <= ? ORDER BY number LIMIT ?"
@@ -92,6 +95,17 @@ _PLACES: dict[str, Callable[..., tuple[int, ...]]] = {
 }
 _AFTER_INDEX = 2**31
 """Above the sequence of any change: `(index, this)` is after all changes of that entry."""
+
+
+def _each_order(take: Callable[[list[Order]], None]) -> Callable[[list[Order]], None]:
+    """Takes all orders, by number; Rotten where one is missing."""
+    numbers = count()
+
+    def checked(rows: list[Order]) -> None:
+        check_there((row.number for row in rows), islice(numbers, len(rows)), "orders")
+        take(rows)
+
+    return checked
 
 
 # The hash -----------------------------------------------------------------------------------------------
@@ -120,7 +134,8 @@ async def hash_state(captured: Capture, run: Run, write: Callable[[SqliteState],
     await run(begin)
     await _walk(run, CHANGE, BY_INDEX_AND_SEQUENCE, (0, 0), index, result.add)
     await _walk(run, OUTCOME, BY_INDEX, (max(young, 0),), index, result.add)
-    await _walk(run, ORDERS, BY_NUMBER, (-1,), index, lambda rows: result.add([as_of(order, index) for order in rows]))
+    take = _each_order(lambda rows: result.add([as_of(order, index) for order in rows]))
+    await _walk(run, ORDERS, BY_NUMBER, (-1,), index, take)
     return await run(end)
 
 
@@ -167,7 +182,10 @@ async def _pass(run: Run, writer: SnapshotWriter, reached: int, upto: int) -> No
     for start in range(0, len(products), SLICE_ROWS):
         part = products[start : start + SLICE_ROWS]
         await run(lambda _, part=part: writer.write(part))  # type: ignore[misc]
-    await _walk(run, ORDERS, BY_CHANGE, (reached,), upto, writer.write)
+    if reached == 0:  # all of them, whatever the index says; what changes meanwhile is read again
+        await _walk(run, ORDERS, BY_NUMBER, (-1,), upto, _each_order(writer.write))
+    else:
+        await _walk(run, ORDERS, BY_CHANGE, (reached,), upto, writer.write)
     await _walk(run, CHANGE, BY_INDEX_AND_SEQUENCE, (reached, _AFTER_INDEX), upto, writer.write)
     await _walk(run, OUTCOME, BY_INDEX, (reached,), upto, writer.write)
 
@@ -176,7 +194,10 @@ def _last_pass(state: SqliteState, writer: SnapshotWriter, reached: int, write: 
     write(state)
     index, connection = state.head.applied, state.connection
     writer.write(product for product in state.shelf if product.version > reached)
-    writer.write(ORDERS.fetch(connection, BY_CHANGE, (reached, index, -1)))
+    if reached == 0:
+        _each_order(writer.write)(ORDERS.fetch(connection, BY_NUMBER, (-1, index, -1)))
+    else:
+        writer.write(ORDERS.fetch(connection, BY_CHANGE, (reached, index, -1)))
     writer.write(CHANGE.fetch(connection, BY_INDEX_AND_SEQUENCE, (reached, _AFTER_INDEX, index, -1)))
     writer.write(OUTCOME.fetch(connection, BY_INDEX, (reached, index, -1)))
     return writer.finish(state.head)
@@ -221,3 +242,19 @@ def _replace_rows(connection: sqlite3.Connection, info: SpoolInfo, spool: Spool)
             except sqlite3.IntegrityError as error:
                 raise BadSnapshot(f"rows of the snapshot contradict one another or the state: {error}") from error
             batch = Batch()
+        if isinstance(row, Head):
+            _count(connection, row)
+
+
+def _count(connection: sqlite3.Connection, head: Head) -> None:
+    """Note how many rows there are. BadSnapshot where orders are missing: an index of the sender that has rotted would
+    leave some out."""
+    ((orders,),) = connection.execute("SELECT count(*) FROM orders NOT INDEXED").fetchall()
+    if orders != head.next_order:
+        raise BadSnapshot(f"with the snapshot there would be {orders} orders; it says that there are {head.next_order}")
+    (counts,) = connection.execute(
+        "SELECT (SELECT count(*) FROM product), (SELECT count(*) FROM outcome), (SELECT count(*) FROM change)"
+    )
+    batch = Batch()
+    batch.set_counts(*counts)
+    batch.write(connection)

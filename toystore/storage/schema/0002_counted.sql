@@ -1,0 +1,2 @@
+-- From here on `meta` has all of its rows from the beginning (base, counts, hard_state, head, uuid), so that one that is
+-- missing is noticed; `counts` says how many rows other tables have. They are written in the transaction of this upgrade.
