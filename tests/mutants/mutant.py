@@ -123,7 +123,7 @@ class Found:
 
 def hunt(mutant: Mutant, tree: Path, election: str, first: int, schedules: int) -> Found:
     """Play schedules from the seed `first` on until one breaks a promise. Raises Unfit where the simulator can not run."""
-    command = [sys.executable, "-m", "tests.mutants.play", election, str(first), str(schedules), mutant.theme]
+    command = [sys.executable, "-m", "tests.mutants.play", mutant.lane, election, str(first), str(schedules), mutant.theme]
     began = time.monotonic()
     try:
         run = subprocess.run(
