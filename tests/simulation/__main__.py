@@ -1,7 +1,9 @@
 """Plays runs: `python -m tests.simulation 123 --trace`, `python -m tests.simulation 1 --count 100 --election appointed`.
 
-`--plan FILE` plays the plan in a file, `--write FILE` writes that of the seed; `--shrink FILE` reduces the first that fails
-to a few faults, and writes what is left.
+`--plan FILE` plays the plan in a file, `--write FILE` writes that of the seed. `--shrink [FILE]` takes the plan in the file,
+or else the first of the seeds that fails, and reduces it to a few faults; `--out FILE` keeps what is left.
+`--diagram` draws what was said and done before the violation, `--svg FILE` as a picture.
+`python -m tests.simulation.figures` measures.
 """
 
 from __future__ import annotations
@@ -14,42 +16,70 @@ from time import process_time
 
 from twisted.logger import globalLogBeginner
 
+from tests.simulation import diagram
+from tests.simulation.lanes import LANES, lane_of
 from tests.simulation.plan import Plan
-from tests.simulation.swarm import draw
+from tests.simulation.shrink import Budget, HoldsError, shrink
+from tests.simulation.tape import RecordedWorld
 from tests.simulation.world import Failed, World
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("seed", type=int, nargs="?", default=1, help="the first seed")
-    parser.add_argument("--count", type=int, default=1, help="how many seeds, from that one on")
-    parser.add_argument("--election", choices=("raft", "appointed"), default="raft", help="how the leader is chosen")
-    parser.add_argument("--plan", type=Path, help="play this plan instead")
-    parser.add_argument("--write", type=Path, help="write the plan of the first seed, and play nothing")
-    parser.add_argument("--without", action="append", default=[], metavar="KIND", help="take a kind of fault away")
-    parser.add_argument("--until-violation", action="store_true", help="end with the first run that fails")
-    parser.add_argument("--trace", action="store_true", help="print what happens, with virtual time")
-    parser.add_argument("--messages", action="store_true", help="print each message as well")
-    parser.add_argument("--hash", action="store_true", help="print the hash of the trace")
-    options = parser.parse_args()
+    options = _options().parse_args()
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
-    if options.plan is not None:
-        plans = [Plan.from_json(options.plan.read_bytes())]
+    plan = options.plan or (options.shrink if isinstance(options.shrink, Path) else None)
+    if plan is not None:
+        plans = [Plan.from_json(plan.read_bytes())]
     else:
         seeds = range(options.seed, options.seed + options.count)
-        plans = [draw(seed, options.election) for seed in seeds]
+        plans = [LANES[options.lane].draw(seed, options.election) for seed in seeds]
+    plans = [plan.without(*options.without) for plan in plans]
     if options.write is not None:
-        options.write.write_text(plans[0].without(*options.without).to_json())
+        options.write.write_text(plans[0].to_json())
         return 0
+    if options.diagram or options.svg is not None:
+        return _draw(plans[0], options)
+    if options.shrink:
+        return _shrink(plans, options)
+    return _play(plans, options)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    add = parser.add_argument
+    add("seed", type=int, nargs="?", default=1, help="the first seed")
+    add("--count", type=int, default=1, help="how many seeds, from that one on")
+    add("--election", choices=("raft", "appointed"), default="raft", help="how the leader is chosen")
+    add("--lane", choices=tuple(LANES), default="orders", help="what is simulated")
+    add("--plan", type=Path, help="play this plan instead")
+    add("--write", type=Path, help="write the plan of the first seed, and play nothing")
+    add("--without", action="append", default=[], metavar="KIND", help="take a kind of fault away")
+    add("--until-violation", action="store_true", help="end with the first run that fails")
+    add("--trace", action="store_true", help="print what happens, with virtual time")
+    add("--messages", action="store_true", help="print each message as well")
+    add("--hash", action="store_true", help="print the hash of the trace")
+    add("--diagram", action="store_true", help="draw the end of the first run")
+    add("--svg", type=Path, help="draw it into this file")
+    add("--nodes", default="", metavar="A,B", help="draw these nodes only (default: all)")
+    add("--last", type=float, metavar="MS", help="draw the last so many milliseconds (default: as much as fits)")
+    add("--rows", type=int, default=44, help="how many rows to draw at most")
+    add("--shrink", type=Path, nargs="?", const=True, metavar="FILE", help="reduce the plan that fails")
+    add("--out", type=Path, help="where to write what is left of it (default: short.json)", default=Path("short.json"))
+    add("--runs", type=int, default=Budget().runs, help="how many runs shrinking may take")
+    add("--seconds", type=float, default=Budget().seconds, help="how many seconds of CPU shrinking may take")
+    return parser
+
+
+def _play(plans: list[Plan], options: argparse.Namespace) -> int:
     failed, total = 0, Counter[str]()
     began = process_time()
     for count, plan in enumerate(plans, 1):
-        world = World(plan.without(*options.without), print if options.trace else None, _show if options.messages else None)
+        world = World(plan, print if options.trace else None, _show if options.messages else None)
         try:
             world.play()
         except Failed as error:
             failed += 1
-            print(f"run {count}: {error}")
+            print(f"run {count}: {error}", flush=True)
         total += world.tally
         if options.hash:
             print(world.trace_hash)
@@ -62,8 +92,47 @@ def main() -> int:
     return 1 if failed else 0
 
 
+def _draw(plan: Plan, options: argparse.Namespace) -> int:
+    world = RecordedWorld(plan)
+    said = "holds: no promise was broken"
+    try:
+        world.play()
+    except Failed as error:
+        said = str(error)
+    nodes = [name for name in options.nodes.split(",") if name]
+    last = options.last / 1_000 if options.last is not None else None
+    chosen = diagram.rows(world.tape, nodes, last, options.rows)
+    if options.svg is not None:
+        options.svg.write_text(diagram.svg(world.tape, chosen, nodes))
+    else:
+        print("\n".join(f"  {fault}" for fault in plan.faults))
+        print(diagram.text(world.tape, chosen, nodes))
+    print(said)
+    return 1 if world.violation else 0
+
+
 def _show(now: float, message: object, delays: object) -> None:
     print(f"{now:10.6f}     {message} {delays}")
+
+
+def _shrink(plans: list[Plan], options: argparse.Namespace) -> int:
+    """0 once a plan that fails is reduced, 1 where none fails."""
+    for plan in plans:
+        try:
+            shrunk = shrink(
+                plan,
+                lane_of(plan).play,
+                Budget(options.runs, options.seconds),
+                lambda line: print(f"... {line}", flush=True),
+            )
+        except HoldsError:
+            continue
+        options.out.write_text(shrunk.plan.to_json())
+        print(f"seed {plan.seed}, {plan.election}: {shrunk}")
+        print(f"To repeat it: python -m tests.simulation --plan {options.out} --diagram")
+        return 0
+    print(f"none of {len(plans)} plans breaks a promise: there is nothing to shrink")
+    return 1
 
 
 if __name__ == "__main__":

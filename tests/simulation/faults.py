@@ -308,6 +308,19 @@ def failed_sync(world: World, wrong: Fault) -> bool | None:
     return None
 
 
+@fault("rot")
+def rot(world: World, wrong: Fault) -> bool | None:
+    """A bit flips in one of the rows on its disk; nobody knows until that is read."""
+    process = target(world, wrong)
+    if process is None or not process.up or not world.may_forget(process):
+        return False
+    rows = process.disk.rows()
+    world.failing_disk = process
+    world.forgetful[process.id] = process.disk.uuid
+    process.disk.rot(*rows[int(wrong.share * len(rows))])
+    return None
+
+
 @fault("wipe")
 def wipe(world: World, wrong: Fault) -> bool | None:
     process = target(world, wrong)

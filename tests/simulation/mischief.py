@@ -60,6 +60,11 @@ def fault_points() -> tuple[str, ...]:
     return (*_CATALOGUE, *(f"when {moment}" for moment in MOMENTS))
 
 
+def ways_of(kind: str) -> list[str]:
+    """The ways in which it comes, in order; [""] where there is but one."""
+    return [name.partition(": ")[2] for name in _CATALOGUE if name.partition(": ")[0] == kind]
+
+
 def points_of(election: str) -> tuple[str, ...]:
     """Those of them that make sense under this election."""
     kinds = (name for name, (_, only) in _CATALOGUE.items() if only in ("", election))
@@ -82,6 +87,8 @@ class Mischief:
         self._lasting: dict[int, End] = {}
         self._count = 0
         self.points: Counter[str] = Counter()
+        self.struck: dict[Fault, Fault] = {}
+        """Those of the plan that did something, with each as it was aimed at last."""
         self.over = False
         self.quiet_until = 0.0
         """Nothing else goes wrong before."""
@@ -126,6 +133,7 @@ class Mischief:
             return
         world.note(f"fault: {aimed}")
         self.points[wrong.name] += 1
+        self.struck[wrong] = aimed
         if wrong.moment:
             self.points[f"when {wrong.moment}"] += 1
         world.tally["faults"] += 1

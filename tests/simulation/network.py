@@ -19,6 +19,7 @@ from tests.simulation.plan import ANYONE
 from toystore.consensus.messages import Message
 from toystore.model import Order, Product, Request
 from toystore.replication.interface import NotLeader
+from toystore.storage.interface import StorageError
 from toystore.web.interface import Broken, Dated, Submitted, Unreachable
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Calls:
             carry_out().addBoth(send_back)
 
         def send_back(result: T | Failure) -> None:
+            if isinstance(result, Failure) and result.check(StorageError):
+                return  # the process ends, and so does the connection
             for delay in back.delays(self._clock.timeline.now)[:1]:
                 self._clock.callLater(delay, deliver, result)
 

@@ -72,6 +72,8 @@ class Shape:
     suspect_ticks: int = 16
     hand_over_ticks: int | None = None
     keep_entries: int = 16
+    scrub_every: float = 0.0
+    """Seconds; 0 is never."""
     snapshot_chunk: int = 4_000
     limits: Limits = field(factory=Limits)
 
@@ -85,7 +87,7 @@ class Shape:
     def pace(self) -> Pace:
         return Pace(
             tick=self.tick, retry_full=0.2, keep_entries=self.keep_entries, keep_bytes=1_000_000,
-            snapshot_chunk=self.snapshot_chunk,
+            snapshot_chunk=self.snapshot_chunk, scrub_every=self.scrub_every,
         )  # fmt: skip
 
 

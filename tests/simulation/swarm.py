@@ -69,6 +69,7 @@ def _shape(random: Random, whole: bool) -> Shape:
         election_ticks=random.choice(((6, 10), (8, 14), (10, 20))),
         hand_over_ticks=random.choice((None, None, 40)),
         keep_entries=random.choice((4, 16, 64)),
+        scrub_every=random.choice((0.0, 1.0, 5.0)),
         snapshot_chunk=random.choice((700, 4_000, 100_000)),
         limits=limits,
     )
@@ -241,6 +242,11 @@ def _disk(kind: str, low: float, high: float, *, moments: float = 0.2) -> Make:
     return make
 
 
+def _rot(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
+    for at in _times(random, rate, plan):
+        yield Fault("rot", at=at, who=_replica(random, plan), share=random.random())
+
+
 def _snapshots(random: Random, rate: float, plan: Plan) -> Iterator[Fault]:
     """Somebody is away; the leader's log is cut down meanwhile."""
     for at in _times(random, rate, plan):
@@ -315,6 +321,7 @@ _SWARM: dict[str, tuple[float, float, float, Make]] = {
     "stall": (0.4, 0.05, 0.3, _disk("stall", 0.05, 1.5)),
     "full disk": (0.35, 0.05, 0.25, _disk("full disk", 0.1, 2.0)),
     "wipe": (0.5, 0.1, 0.5, _disk("wipe", 0.02, 0.5)),
+    "rot": (0.4, 0.1, 0.4, _rot),
     "failed sync": (0.3, 0.05, 0.2, _disk("failed sync", 0.0, 0.0)),
     "lie": (0.2, 0.05, 0.2, _lies),
     "compact": (0.4, 0.05, 0.3, _snapshots),

@@ -294,10 +294,11 @@ class World(Cluster):
         """A process may end itself only where its disk has failed."""
         if clock.ended or process.clock is not clock:
             return
-        if process is self.failing_disk and not process.disk.uuid:
+        if process is self.failing_disk and self._disk_has_failed():
             self.failing_disk = None
-            self.tally["failed syncs"] += 1
-            self.kill(process, 0, "a sync failed")
+            why = "rotten rows" if process.disk.condemned else "failed syncs"
+            self.tally[why] += 1
+            self.kill(process, 0, why)
             self.clock.callLater(0.1, self.start, process)
         else:
             reason = process.failure.getTraceback() if process.failure else "?"
@@ -305,9 +306,12 @@ class World(Cluster):
 
     def log_failure(self, failure: Failure) -> None:
         """Nothing may go wrong unnoticed: a failure in the program's own log is a failure of the run."""
-        expected = self.failing_disk is not None and not self.failing_disk.disk.uuid
-        if not expected:
+        if not self._disk_has_failed():
             self.violate(f"a failure was logged: {failure.getTraceback()}")
+
+    def _disk_has_failed(self) -> bool:
+        disk = None if self.failing_disk is None else self.failing_disk.disk
+        return disk is not None and (not disk.uuid or disk.condemned)
 
     # What mischief does
 
@@ -378,6 +382,7 @@ class World(Cluster):
         self.rules.stored(view)
         if self.failing_disk is not None and set(view.in_sync) == {self.failing_disk.id}:
             self.failing_disk.disk.heal()  # the only one in sync keeps its disk: see `faults`
+            self.failing_disk.disk.mend()
             self.failing_disk = None
         self.mischief.at("a view is stored", view.leader)
         if before is not None:
@@ -462,6 +467,7 @@ class World(Cluster):
         self.failing_disk = None
         for process in self.processes.values():
             process.disk.heal()
+            process.disk.mend()
             if process.ended:
                 process.boot()
             else:

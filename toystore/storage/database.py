@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
+from toystore.storage.files import write_again
 from toystore.storage.interface import DiskFull, Rotten, StorageError
 from toystore.storage.wal import WalBefore
 
@@ -49,15 +50,16 @@ class DataDirInUse(StorageError):
 
 
 def open_database(path: Path, complete: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    """Open or create; `complete` writes, in the transaction that brings an older schema up to date, the rows that no
-    database is without. StorageError where it is not ours, too new, or does not take the settings; DataDirInUse; Rotten."""
+    """Open or create; what is read from it then is durable. `complete` writes, in the transaction that upgrades the schema,
+    the rows that no database is without. StorageError where it is not ours, too new, or does not take the
+    settings; DataDirInUse; Rotten; OSError."""
+    log = path.with_name(f"{path.name}-wal")
     with translated(path.name):
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, cached_statements=64)
         try:
-            _set_pragmas(connection)  # from here on no other process writes to it
-            before = WalBefore.look(path.with_name(path.name + "-wal"))
-            _, taken, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            before.check(taken)
+            _set_pragmas(connection)  # from here on no other process has the file
+            _settle(log)
+            _take_log(connection, log)
             _upgrade(connection, complete)
         except BaseException:
             connection.close()
@@ -91,6 +93,25 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         # mmap_size answers nothing where it was compiled out.
         if row is not None and row[0] != value:
             raise StorageError(f"SQLite does not honour {name} = {value}: it is {row[0]}")
+
+
+def _take_log(connection: sqlite3.Connection, log: Path) -> None:
+    """Copy what is in the write-ahead log to the database. Rotten where SQLite does not take all that had been synced."""
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    before = WalBefore.look(log, page_size)
+    _, taken, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    before.check(taken)
+
+
+def _settle(log: Path) -> None:
+    """SQLite reads what a killed process has written to the write-ahead log, and does not ask whether it was synced. But a
+    replica tells others of what it finds, and stands by the vote that it finds. After a clean end there is no log.
+
+    The connection is ours alone by now, and writes nothing meanwhile; closing this other descriptor of the log takes no lock
+    away, because SQLite's are on the database.
+    """
+    if log.exists():
+        write_again(log)
 
 
 def _scripts() -> list[str]:

@@ -113,6 +113,15 @@ class MemoryDisk:
         """A bit of this row flips. Nobody knows before the row is read; what is at hand in memory is not."""
         self.state.rotten.add((table, key))
 
+    @property
+    def condemned(self) -> bool:
+        """A row was found to be broken: the next open puts the state aside."""
+        return bool(self._condemned)
+
+    def mend(self) -> None:
+        """No row is broken, of those that nobody has met yet."""
+        self.state.rotten.clear()
+
     def condemn(self, error: Rotten) -> None:
         """The next open puts the state aside."""
         self._condemned = str(error)

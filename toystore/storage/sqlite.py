@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from toystore.consensus.messages import Entry, HardState
 from toystore.storage.database import open_database
+from toystore.storage.files import make_directory, sync_directory
 from toystore.storage.interface import (
     Applied,
     DiskFull,
@@ -118,6 +119,7 @@ class SqliteStorage:
     def _mark_broken(self) -> None:
         try:
             self._marker.touch()
+            sync_directory(self._directory)
         except OSError as error:
             self.log.error("no marker at {path}: {error}", path=str(self._marker), error=error)
 
@@ -132,7 +134,7 @@ class SqliteStorage:
 
     def _open(self) -> Recovered:
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._directory)
             self._directory.chmod(0o700)
             spools = self._directory / "spool"
             spools.mkdir(mode=0o700, exist_ok=True)
@@ -159,6 +161,7 @@ class SqliteStorage:
                 state.set_uuid(uuid.uuid4().hex)
                 state.write()
                 self._marker.unlink(missing_ok=True)
+                sync_directory(self._directory)
         except BaseException as error:
             if state is not None:
                 state.connection.close()

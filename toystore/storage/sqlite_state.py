@@ -8,8 +8,8 @@ the number of orders.
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Sequence
-from uuid import uuid4
 
 from toystore.consensus.messages import Entry, HardState
 from toystore.encoding import EncodingError, decode_outcome, from_json, to_json
@@ -74,7 +74,7 @@ class SqliteState(LedgerState):
             self._load_meta(dict(META.fetch(self.connection, "LIMIT ?", (100,))))
             self._load_tables()
             ((self.changes,),) = self.connection.execute("SELECT count(*) FROM change")
-            self.uuid = self.uuid or uuid4().hex
+            self.uuid = self.uuid or uuid.uuid4().hex
             self.waiting.meta = self.meta()
             self.waiting.write(self.connection)
         self.waiting = Batch()

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from toystore.consensus.views import View
 from toystore.encoding import EncodingError, from_json, to_json
 from toystore.storage.database import DataDirInUse
-from toystore.storage.files import sync_directory
+from toystore.storage.files import make_directory, sync_directory
 from toystore.storage.interface import DiskFull, StorageError
 from toystore.storage.thread import Jobs, OwnThread
 
@@ -48,10 +48,11 @@ class FileViewStore:
 
     def _open(self) -> View | None:
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._directory)
             self._lock = (self._directory / "views.lock").open("a")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             data = self._path.read_bytes()
+            sync_directory(self._directory)  # who renamed it may have been killed before; and what is told must be durable
         except BlockingIOError as error:
             raise DataDirInUse(f"{self._directory}: another process keeps the views there") from error
         except FileNotFoundError:

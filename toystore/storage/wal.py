@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from sys import byteorder
 from typing import BinaryIO
 
 from attrs import frozen
@@ -37,7 +38,11 @@ class _Frame:
 
 @frozen
 class WalBefore:
-    """The log of a database as it was before SQLite opened it; `salts` b"" where there is none."""
+    """The log of a database as it was before SQLite opened it; `salts` b"" where there is none.
+
+    Its header is synced with the first transaction. Where that was cut short the header may be anything, and so may all that
+    follows it; where the frames follow from one another all the same, it is the header that is broken now.
+    """
 
     path: Path
     salts: bytes
@@ -46,22 +51,23 @@ class WalBefore:
     frames: int
 
     @classmethod
-    def look(cls, path: Path) -> WalBefore:
-        """Rotten where its header is broken: SQLite would take it for empty."""
+    def look(cls, path: Path, page_size: int) -> WalBefore:
+        """`page_size` in bytes."""
         try:
             with path.open("rb") as file:
                 header = file.read(HEADER_BYTES)
+                first = file.read(FRAME_HEADER_BYTES)
                 size = file.seek(0, 2)
         except FileNotFoundError:
-            header, size = b"", 0
-        if len(header) < HEADER_BYTES or not any(header):
-            return cls(path, b"", 0, "", 0)
-        magic, _, page_size = struct.unpack(">3I", header[:12])
-        words = ">" if magic & 1 else "<"
+            header, first, size = b"", b"", 0
+        if len(first) < FRAME_HEADER_BYTES:
+            return cls(path, b"", page_size, "", 0)
+        (magic,) = struct.unpack(">I", header[:4])
+        known = magic & ~1 == _MAGIC
+        words = (">" if magic & 1 else "<") if known else ("<" if byteorder == "little" else ">")
+        whole = known and checksum((0, 0), header[:24], words) == struct.unpack(">2I", header[24:])
         frames = (size - HEADER_BYTES) // (FRAME_HEADER_BYTES + page_size)
-        if magic & ~1 != _MAGIC or checksum((0, 0), header[:24], words) != struct.unpack(">2I", header[24:]):
-            raise Rotten(f"the header of {path.name} does not agree with its checksum")
-        return cls(path, header[16:24], page_size, words, frames)
+        return cls(path, header[16:24] if whole else first[8:16], page_size, words, frames)
 
     def check(self, taken: int) -> None:
         """SQLite has taken the first `taken` frames. Rotten where more of them had been synced."""

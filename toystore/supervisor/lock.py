@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
+from toystore.storage.files import make_directory
+
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107."""
 
@@ -31,7 +33,7 @@ def take(data_dir: Path) -> TextIO:
 
     Raises AlreadyUp, naming the process that holds it, and OSError where the directory can not be used.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(data_dir)
     file = (data_dir / "up.lock").open("a+", encoding="ascii")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,182 @@
+"""What was said and done in a run, in the order in which it happened: what `diagram` draws."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+
+from tests.simulation.cluster import REGISTRAR, Process
+from tests.simulation.plan import Plan
+from tests.simulation.watch import WatchedStorage
+from tests.simulation.world import World
+from toystore.consensus.messages import (
+    Append,
+    AppendReply,
+    Ask,
+    Entry,
+    HardState,
+    Heartbeat,
+    HeartbeatReply,
+    Message,
+    Ping,
+    PreVote,
+    Standing,
+    TimeoutNow,
+    Vote,
+    VoteReply,
+)
+from toystore.consensus.views import View
+from toystore.replication.snapshots import SnapshotChunk, SnapshotReply
+
+
+@frozen
+class Sent:
+    """A message that left, and the delays of its copies; none where it was lost."""
+
+    at: float
+    sender: str
+    to: str
+    text: str
+    delays: tuple[float, ...]
+    usual: bool = False
+    """It says nothing new: a heartbeat with the commit of before, a ping with the view of before."""
+
+
+@frozen
+class Noted:
+    """Something that `node` did, or that happened to it; "" where it is about all."""
+
+    at: float
+    node: str
+    text: str
+
+
+Event = Sent | Noted
+
+
+class Tape:
+    """`nodes` are the columns of a diagram, in order."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self.nodes = list(nodes)
+        self.events: list[Event] = []
+        self._views: dict[tuple[str, str], str] = {}
+        self._commits: dict[tuple[str, str], int] = {}
+
+    def message(self, at: float, message: Message, delays: Sequence[float]) -> None:
+        pair, text = (message.sender, message.to), words(message)
+        usual = isinstance(message, (Heartbeat, HeartbeatReply)) or (isinstance(message, Append) and not message.entries)
+        if isinstance(message, (Ping, Standing)):
+            usual = self._views.get(pair) == text
+            self._views[pair] = text
+        elif isinstance(message, (Append, Heartbeat)):
+            usual = usual and self._commits.get(pair, 0) == message.commit
+            self._commits[pair] = message.commit
+        self.events.append(Sent(at, message.sender, message.to, text, tuple(delays), usual))
+
+    def line(self, line: str) -> None:
+        """One of the trace: the time, and what happened."""
+        at, _, text = line.strip().partition(" ")
+        text = _VIEW.sub(lambda view: _short(*view.group(1, 2, 3, 4)), text)
+        node, _, rest = text.partition(" ")
+        if text.startswith("the register "):
+            node, rest = REGISTRAR, text.removeprefix("the register ")
+        node = node.removesuffix(":")
+        known = node in self.nodes
+        self.events.append(Noted(float(at), node if known else "", rest if known else text))
+
+
+def words(message: Message) -> str:
+    """A message in a few words. Terms (epochs) are t3, views v5, entries by their indexes."""
+    term = f"t{message.term}"
+    match message:
+        case Vote() | PreVote():
+            asked = "Vote?" if isinstance(message, Vote) else "PreVote?"
+            return f"{asked} {term}, log {message.last_index}/t{message.last_term}"
+        case VoteReply():
+            return f"{'yes' if message.granted else 'no'}{' (pre)' if message.pre else ''} {term}"
+        case Append(entries=entries):
+            told = f"{entries[0].index}..{entries[-1].index}" if entries else "nothing"
+            terms = f"/t{entries[-1].term}" if entries else ""
+            return f"Append {told}{terms} after {message.prev_index}, commit {message.commit}, {term}"
+        case AppendReply():
+            return f"{'not after' if message.rejected else 'has'} {message.match} {term}"
+        case Heartbeat():
+            return f"Heartbeat {term}, commit {message.commit}"
+        case HeartbeatReply():
+            return f"hears {term}"
+        case TimeoutNow():
+            return f"Take over! {term}"
+        case Ping(view=view, claim=claim):
+            return f"Ping {_view(view)}{f' claim {claim[0]}' if claim[0] else ''}"
+        case Standing(view=view):
+            marks = [word for word in ("leads", "fit", "empty") if getattr(message, word)]
+            promised = f" promised {message.promised[0]}" if message.promised[0] else ""
+            return f"has {_view(view)} {' '.join(marks)}{promised}"
+        case Ask():
+            return f"Ask v{message.version + 1}: {message.leader} leads, in sync {_numbers(message.in_sync)}"
+        case SnapshotChunk():
+            return f"Snapshot @{message.info.meta.index}, from byte {message.offset}"
+        case SnapshotReply():
+            return f"snapshot: {'installed' if message.installed else message.refused or f'has {message.offset}'}"
+        case _:
+            return f"{type(message).__name__} {term}"
+
+
+_VIEW = re.compile(
+    r"View\(register='[^']*', generation=\d+, version=(\d+), epoch=(\d+), leader='([^']*)', in_sync={([^}]*)}[^)]*\)\)"
+)
+"""A view as it is written in a trace."""
+
+
+def _short(version: str, epoch: str, leader: str, in_sync: str) -> str:
+    members = re.findall("'([^']*)': '", in_sync)
+    return f"v{version}({leader}, e{epoch}, sync {_numbers(members)})"
+
+
+def _view(view: View | None) -> str:
+    return "no view" if view is None else _short(str(view.version), str(view.epoch), view.leader, str(dict(view.in_sync)))
+
+
+def _numbers(nodes: Iterable[str]) -> str:
+    return "+".join(sorted(node.rpartition("-")[2] for node in nodes))
+
+
+class RecordedWorld(World):
+    """A run that is taped: its messages, the lines of its trace, and what its disks have saved."""
+
+    def __init__(self, plan: Plan, trace: Callable[[str], None] | None = None) -> None:
+        shape = plan.shape
+        register = [REGISTRAR] if plan.election == "appointed" else []
+        fronts = [f"front-{n}" for n in range(1, shape.fronts + 1) if f"front-{n}" not in register]
+        names = [*(f"order-{n + 1}" for n in range(shape.voters)), *(f"catalog-{n + 1}" for n in range(shape.learners))]
+        self.tape = Tape([*fronts, *register, *names] if not register else [*register, *names, *fronts])
+
+        def line(text: str) -> None:
+            self.tape.line(text)
+            if trace is not None:
+                trace(text)
+
+        super().__init__(plan, line, self.tape.message)
+
+    def open_storage(self, process: Process) -> WatchedStorage:
+        return _RecordedStorage(self, process, self.tape)
+
+
+class _RecordedStorage(WatchedStorage):
+    def __init__(self, world: RecordedWorld, process: Process, tape: Tape) -> None:
+        super().__init__(world, process)
+        self._tape = tape
+
+    def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
+        return super().save(hard_state, entries).addCallback(self._noted, hard_state, entries)
+
+    def _noted(self, _: None, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
+        saved = [f"{entries[0].index}..{entries[-1].index}/t{entries[-1].term}"] if entries else []
+        if hard_state is not None:
+            vote = f", votes for {hard_state.vote}" if hard_state.vote else ""
+            saved.insert(0, _view(hard_state.view) if hard_state.view else f"t{hard_state.term}{vote}")
+        self._tape.events.append(Noted(self._world.timeline.now, self._process.id, f"has saved {', '.join(saved)}"))
