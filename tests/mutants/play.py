@@ -1,8 +1,8 @@
 """Plays plans against whatever `toystore` is first on the path, until one breaks a promise; for `mutant.hunt`.
 
 `python -m tests.mutants.play LANE ELECTION FIRST COUNT [THEME]` draws the plans of `COUNT` seeds from `FIRST` on, of whole
-stores in the lane `store`; with a theme, of those seeds whose plans have it. It prints a JSON object: how many were played and,
-where the last one broke a promise, what was said, after how many seconds of the run, and the plan.
+stores in the lane `store`; with a theme, of those seeds whose plans have it. It prints a JSON object: how many were played
+and, where the last one broke a promise, what was said, after how many seconds of the run, and the plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 from twisted.logger import globalLogBeginner
 
-from tests.simulation import store_swarm
 from tests.simulation.plan import Plan
 from tests.simulation.swarm import THEMED, draw
 from tests.simulation.themes import THEMES
@@ -26,6 +25,8 @@ def theme_of(seed: int, election: str, whole: bool = False) -> str:
     """The theme of the plan that `swarm.draw` makes of this seed, "" where it has none."""
     plan = Plan(seed, election, whole)
     if whole:
+        from tests.simulation import store_swarm
+
         return store_swarm.theme_of(plan)
     choice = plan.stream("theme")
     if choice.random() >= THEMED:

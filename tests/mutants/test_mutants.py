@@ -4,6 +4,7 @@ from the first seed on in `tox -e long`. The program holds what it promises unde
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pytest
 from attrs import evolve
@@ -16,7 +17,9 @@ from tests.simulation.world import World
 
 ALL = mutants()
 RECORDED = [mutant for mutant in ALL if mutant.recorded.exists()]
-SEARCHED = [mutant for mutant in ALL if mutant.schedules]
+STORES = find_spec("tests.simulation.store_swarm") is not None
+"""Can the simulator play whole stores?"""
+SEARCHED = [mutant for mutant in ALL if mutant.schedules and (STORES or mutant.lane != "store")]
 
 
 def of_each(some: list[Mutant]) -> Callable[..., pytest.MarkDecorator]:
