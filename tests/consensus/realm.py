@@ -28,6 +28,8 @@ class Realm(Network):
     register_disk: View | None = None
     register_name: str = "R"
     register_stalled: bool = False
+    register_suspects: int = 100
+    """Ticks."""
     expected: tuple[str, ...] | None = None
 
     @classmethod
@@ -43,7 +45,7 @@ class Realm(Network):
     def start_register(self) -> None:
         replicas = next(iter(self.replicas.values())).config.voters
         expected = tuple(f"order-{name}" for name in self.expected) if self.expected is not None else replicas
-        config = RegisterConfig(FRONT, replicas, expected)
+        config = RegisterConfig(FRONT, replicas, expected, suspect_ticks=self.register_suspects)
         self.lives += 1
         self.register = Register(config, self.register_name, self.register_disk, start=self.lives * 1_000_000)
         self.register_stalled = False

@@ -137,6 +137,16 @@ class TestFailover:
         assert three.node("3").leadership is None
         assert "lost" not in three.commands("3")
 
+    def test_a_silent_leader_is_not_appointed_anew(self, three: Realm) -> None:
+        """Also where suspect_after is shorter than the time for which an answer shows that a replica lives."""
+        three.register_suspects = 20
+        three.start_register()
+        three.run(10)
+        three.isolate("3")
+        three.run(50)
+        assert three.view.leader == "order-2"
+        assert [view.leader for view in three.stored] == ["order-3", "order-2", "order-2"], "and leaves order-3 out"
+
     def test_only_out_of_sync_replicas_are_alive(self, three: Realm) -> None:
         """Rule 6: 503 names whom it waits for."""
         three.crash("1")

@@ -224,7 +224,8 @@ class Register:
 
     def _lives(self, replica: NodeId) -> bool:
         seen = self._seen[replica]
-        answered = seen.standing is not None and self.now - seen.at < self._config.fresh_ticks
+        fresh = min(self._config.fresh_ticks, self._config.suspect_ticks)  # who is silent for too long to lead does not live
+        answered = seen.standing is not None and self.now - seen.at < fresh
         return answered and seen.gone_at is None
 
     def _speaks_for(self, replica: NodeId, uuid: str) -> bool:
