@@ -125,6 +125,8 @@ def test_a_marked_answer(shop: Shop) -> None:
         catalog.age = None
     shop.front.pass_time(4)
     assert shop.customer.get("/v1/products/Fox").headers["Toystore-Age"] == "unknown"
+    missing = shop.customer.get("/v1/products/Sphinx")
+    assert (missing.status, missing.headers["Toystore-Age"]) == (404, "unknown")
 
 
 # Orders

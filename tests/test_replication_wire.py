@@ -59,7 +59,7 @@ MESSAGES: list[Message] = [
 
 
 def body(**changes: Any) -> bytes:
-    value = {"cluster": "toys", "version": 1, "sender": A, "messages": [["TimeoutNow", [A, B, 3]]]}
+    value = {"cluster": "toys", "version": 2, "sender": A, "messages": [["TimeoutNow", [A, B, 3]]]}
     return json.dumps(value | changes).encode()
 
 
@@ -87,15 +87,15 @@ def test_the_data_of_a_command_stands_in_the_body_as_it_is() -> None:
         (b"\x80\x04\x95", "not a body of messages"),
         (b"[]", "not a body of messages"),
         (body(cluster="books"), "this is cluster 'toys'"),
-        (body(version=2), "version 2 is not spoken"),
+        (body(version=1), "version 1 is not spoken"),
         (body(messages=[["Launch", [A, B, 3]]]), "unknown message 'Launch'"),
         (body(messages=[["TimeoutNow", [B, A, 3]]]), "order-1 sends a message of order-2"),
         (body(messages=[["TimeoutNow", [A, B, "3"]]]), "not a body of messages"),
         (body(messages=[["TimeoutNow", [A, B, True]]]), "not a body of messages"),
         (body(messages=[["TimeoutNow", [A, B]]]), "not a body of messages"),
-        (body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 9, None]], 0, "", 0, 0]]]), "not a body of messages"),
+        (body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 9, None]], 0, "", 0, 0, 0]]]), "not a body of messages"),
         (
-            body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 0, None], [3, 1, 0, None]], 0, "", 0, 0]]]),
+            body(messages=[["Append", [A, B, 3, 1, 0, 0, 0, [[1, 1, 0, None], [3, 1, 0, None]], 0, "", 0, 0, 0]]]),
             "must follow one another",
         ),
     ],

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from toystore.catalog.feed import Feed
 from toystore.catalog.forward import Forwarder
+from toystore.catalog.lookup import Lookup
 from toystore.catalog.restock import Restock
 from toystore.catalog.routes import ERRORS as CATALOG_ERRORS
 from toystore.catalog.routes import CatalogRoutes
@@ -205,7 +206,8 @@ def catalog_replica(config: Config, id_: int, reactor: Any) -> Daemon:
         window.stop()
         await replica.replicator.stop()
 
-    routes = CatalogRoutes(replica.replicator, replica.health, window, feed, forwarder, reactor)
+    lookup = Lookup(replica.replicator, window, reactor)
+    routes = CatalogRoutes(replica.replicator, replica.health, lookup, feed, forwarder)
     return Daemon(node.name, reactor, begin, end, [replica.site(routes, CATALOG_ERRORS, reactor)])
 
 

@@ -14,7 +14,7 @@ from attrs import evolve
 from tests.simulation.view_checkers import Views as Views
 from tests.simulation.view_checkers import Violation as Violation
 from toystore.consensus.messages import Entry
-from toystore.model import Order, OrderStatus, PlaceOrder, Product
+from toystore.model import CatalogChange, Order, OrderStatus, PlaceOrder, Product
 
 
 class OneLeaderATerm:
@@ -250,10 +250,20 @@ class Orders:
                 raise Violation(f"order {order.number} is {order}, and what was sent is {sent}")
 
 
-def check_stock(initial: Mapping[str, int], orders: Sequence[Order], products: Sequence[Product]) -> None:
-    """What is left is what there was, less what was bought, plus what was sold (cancelled orders: neither); and the
-    products of `initial` are all there."""
+def check_stock(
+    initial: Mapping[str, int],
+    orders: Sequence[Order],
+    products: Sequence[Product],
+    changes: Sequence[CatalogChange] = (),
+) -> None:
+    """What is left is what there was, less what was bought, plus what was sold (cancelled orders: neither), and moved by
+    the changes of the catalog; and the products of `initial` are all there."""
     left = dict(initial)
+    for change in changes:
+        if change.field == "quantity" and change.command == "put_product":
+            left[change.name] = int(change.value)  # a new one: nobody sets the stock of another
+        elif change.delta is not None and change.name in left:
+            left[change.name] += change.delta
     for order in orders:
         if order.status is OrderStatus.PLACED:
             for line in order.lines:

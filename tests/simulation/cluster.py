@@ -38,7 +38,7 @@ class Process:
         self._rate = 1.0
         self.led_since = 0.0
         self.stopping = False
-        self._mourners: list[Callable[[], None]] = []
+        self._mourners: dict[Callable[[], None], None] = {}
 
     def boot(self) -> None:
         """Start it; whatever ran before must have ended."""
@@ -77,7 +77,7 @@ class Process:
         self.plug.close()
         self.disk.crash(keep)
         self.up = False
-        mourners, self._mourners = self._mourners, []
+        mourners, self._mourners = self._mourners, {}
         for mourner in mourners:
             self._cluster.clock.callLater(0.0005, mourner)
 
@@ -86,8 +86,10 @@ class Process:
         self._rate = rate
         self.clock.run_at(rate)
 
-    def when_dead(self, mourner: Callable[[], None]) -> None:
-        self._mourners.append(mourner)
+    def when_dead(self, mourner: Callable[[], None]) -> Callable[[], None]:
+        """Tell `mourner` when it has died, once; the result takes that back."""
+        self._mourners[mourner] = None
+        return lambda: self._mourners.pop(mourner, None)
 
     @property
     def ended(self) -> bool:

@@ -136,11 +136,11 @@ def _cut_pairs(world: World, way: str, node: str, whom: tuple[str, ...]) -> Iter
         return
     if way == "halves":
         camp = {node, *whom}
-        others = [other for other in (*replicas, *world.clients) if other not in camp]
+        others = [other for other in (*replicas, *world.front_ends) if other not in camp]
     elif way == "pair":
         camp, others = {node}, list(whom)
     elif way == "clients":
-        camp, others = {node}, list(world.clients)
+        camp, others = {node}, world.front_ends
     elif way == "register":
         camp, others = {node}, [REGISTRAR]
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from attrs import field, frozen
 
@@ -52,7 +53,14 @@ def play(plan: Plan) -> Outcome:
     return Outcome(world.tally, world.mischief.points, world.mischief.struck, at, what)
 
 
-LANES = {lane.name: lane for lane in (Lane("orders", draw, play, points_of),)}
+LANES = {
+    lane.name: lane
+    for lane in (
+        Lane("orders", draw, play, points_of),
+        Lane("whole", partial(draw, whole=True), play, partial(points_of, whole=True)),
+    )
+}
+"""`orders`: replicas, ledger and clients of the leader; `whole`: catalogs, feeds and front ends with caches as well."""
 
 
 def lane_of(plan: Plan) -> Lane:

@@ -32,24 +32,27 @@ MOMENTS = (
     "a vote is asked for", "a vote is sent", "entries are acknowledged", "an acknowledgement arrives",
     "a change is asked for", "leadership is handed over", "a snapshot is sent", "somebody is elected",
     "an entry is committed", "a client is told", "a view is stored", "somebody joins", "somebody is dropped",
+    "a product is pushed", "a lookup is asked", "a lookup is answered", "a feed begins",
 )  # fmt: skip
 RAFT = ("a vote is asked for", "a vote is sent", "leadership is handed over")
 APPOINTED = ("a change is asked for", "a view is stored", "somebody joins", "somebody is dropped")
 """The moments that come only where leaders are elected, and only where they are appointed."""
+WHOLE = ("a product is pushed", "a lookup is asked", "a lookup is answered", "a feed begins")
+"""Those that come only where the whole store is simulated."""
 
 LEADER, REGISTER, ALL = "leader", "register", "all"
 """Whom a fault may be about, beside the nodes by their names."""
 
-_CATALOGUE: dict[str, tuple[Strike, str]] = {}
-"""By the name of the fault; with the election where it makes sense, "" for both."""
+_CATALOGUE: dict[str, tuple[Strike, str, bool]] = {}
+"""By the name of the fault; with the election where it makes sense ("" for both), and whether only in a whole store."""
 
 
-def fault(name: str, *ways: str, election: str = "") -> Callable[[Strike], Strike]:
+def fault(name: str, *ways: str, election: str = "", whole: bool = False) -> Callable[[Strike], Strike]:
     """Enter a fault into the catalogue, with the ways in which it comes."""
 
     def enter(strike: Strike) -> Strike:
         for way in ways or ("",):
-            _CATALOGUE[f"{name}: {way}" if way else name] = strike, election
+            _CATALOGUE[f"{name}: {way}" if way else name] = strike, election, whole
         return strike
 
     return enter
@@ -65,15 +68,15 @@ def ways_of(kind: str) -> list[str]:
     return [name.partition(": ")[2] for name in _CATALOGUE if name.partition(": ")[0] == kind]
 
 
-def points_of(election: str) -> tuple[str, ...]:
-    """Those of them that make sense under this election."""
-    kinds = (name for name, (_, only) in _CATALOGUE.items() if only in ("", election))
-    return (*kinds, *(f"when {moment}" for moment in moments_of(election)))
+def points_of(election: str, whole: bool = False) -> tuple[str, ...]:
+    """Those of them that make sense under this election, and in a whole store or not."""
+    kinds = (name for name, (_, only, store) in _CATALOGUE.items() if only in ("", election) and (whole or not store))
+    return (*kinds, *(f"when {moment}" for moment in moments_of(election, whole)))
 
 
-def moments_of(election: str) -> list[str]:
-    """The moments that come under this election."""
-    others = RAFT if election == "appointed" else APPOINTED
+def moments_of(election: str, whole: bool = False) -> list[str]:
+    """The moments that come under this election, and in a whole store or not."""
+    others = (RAFT if election == "appointed" else APPOINTED) + (() if whole else WHOLE)
     return [moment for moment in MOMENTS if moment not in others]
 
 
@@ -126,7 +129,7 @@ class Mischief:
         world = self._world
         if self.over or world.timeline.now < self.quiet_until:
             return
-        strike, _ = _CATALOGUE[wrong.name]
+        strike, _, _ = _CATALOGUE[wrong.name]
         aimed = wrong if not node else _aimed(wrong, node)
         ended = strike(world, aimed)
         if ended is False:

@@ -116,6 +116,13 @@ class Links:
             if _about(sender, to, a, b):
                 link.troubles.append(trouble)
 
+    def cut_all(self, pairs: Sequence[tuple[str, str]]) -> Callable[[], None]:
+        """Nothing gets through on these links, until the result is called."""
+        cut = Trouble(cut=True)
+        for sender, to in pairs:
+            self.trouble(sender, to, cut)
+        return lambda: self.end(cut)
+
     def end(self, trouble: Trouble) -> None:
         self._everywhere = [known for known in self._everywhere if known[2] is not trouble]
         for link in self._links.values():
@@ -146,11 +153,21 @@ class Calls:
     """A client's connections to one node. TCP neither repeats nor reorders; it refuses, breaks, or keeps silent.
 
     `call` carries a question there and the answer back, each by its link. What is lost is never answered; a process that
-    dies breaks its connections, unless nobody tells (half-open).
+    dies breaks its connections, unless nobody tells (half-open). `clock` is the client's. An answer may be `late` by so many
+    seconds; after `timeout` seconds, where given, there is none.
     """
 
-    def __init__(self, client: str, process: Process, clock: VirtualClock, links: Links) -> None:
+    def __init__(
+        self,
+        client: str,
+        process: Process,
+        clock: VirtualClock,
+        links: Links,
+        late: Callable[[], float] = lambda: 0.0,
+        timeout: float | None = None,
+    ) -> None:
         self.client, self.process, self._clock, self._links = client, process, clock, links
+        self._late, self._timeout = late, timeout
 
     def call(self, carry_out: Callable[[], Deferred[T]]) -> Deferred[T]:
         there, back = self._links.link(self.client, self.process.id), self._links.link(self.process.id, self.client)
@@ -168,16 +185,26 @@ class Calls:
             if isinstance(result, Failure) and result.check(StorageError):
                 return  # the process ends, and so does the connection
             for delay in back.delays(self._clock.timeline.now)[:1]:
-                self._clock.callLater(delay, deliver, result)
+                self._clock.callLater(delay + self._late(), deliver, result)
 
         def deliver(result: T | Failure) -> None:
             if not answer.called:
                 answer.callback(result)
 
+        def reset() -> None:
+            if not self._silent():
+                self._clock.callLater(0, deliver, Failure(Broken("connection reset")))
+
+        def over(result: T | Failure) -> T | Failure:
+            forget()
+            return result
+
         for delay in there.delays(now)[:1]:
             self.process.clock.callLater(delay, arrive)
-        self.process.when_dead(lambda: None if self._silent() else deliver(Failure(Broken("connection reset"))))
-        return answer
+        forget = self.process.when_dead(reset)
+        if self._timeout is not None:
+            answer.addTimeout(self._timeout, self._clock, lambda *_: Failure(Broken("no answer in time")))
+        return answer.addBoth(over)
 
     def _silent(self) -> bool:
         return self._links.silent(self.process.id, self.client)

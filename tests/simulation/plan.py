@@ -52,7 +52,8 @@ class Fault:
 @frozen
 class Shape:
     """The cluster of a run. Small limits, so that all of them are met. `fronts` have a cache of `cache_size` products
-    each, where the whole stack is simulated; else they are clients of the leader alone."""
+    each, where the whole stack is simulated; else they are clients of the leader alone. `feed_waiting` lines at most wait
+    for a front end that does not read; every `restock` seconds (0: never) catalogs refill what is sold out."""
 
     voters: int = 3
     learners: int = 1
@@ -65,6 +66,8 @@ class Shape:
     """Units of each product, at the beginning."""
     cache_size: int = 3
     max_floors: int = 4
+    feed_waiting: int = 64
+    restock: float = 0.0
     tick: float = 0.05
     election_ticks: tuple[int, int] = (8, 14)
     heartbeat_ticks: int = 2

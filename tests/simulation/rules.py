@@ -39,6 +39,9 @@ class Rules:
         if self._disks.setdefault(process.id, process.disk.uuid) != process.disk.uuid:
             self._forgot(process)
         self._office[process.id] = None
+        view = process.disk.hard_state.view
+        if self._appointed and view is not None:  # a crash may have kept a write of which nobody heard the end
+            self._check(self._registers.held, process.id, view)
         self._check(self._rises.started, process.id, process.disk.uuid, process.replica.node.log.applied)
 
     def _forgot(self, process: Process) -> None:

@@ -27,13 +27,13 @@ class Shopper:
     """Places orders (some of them as a burst), cancels a few, reads at any replica that says it leads, and repeats the
     key of each order whose outcome it could not be told."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, leader: LeaderClient | None = None) -> None:
         self.id, self.kite = name, f"Kite of {name}"
         self._world = world
         self._random = world.streams(f"client/{name}")
         self._rate = world.plan.shape.rate
         self._connections = [Connection(Calls(name, process, world.clock, world.links)) for process in world.voters]
-        self.leader = LeaderClient(
+        self.leader = leader or LeaderClient(
             self._connections, world.clock, world.streams(f"client/{name}/search"),
             deadline=DEADLINE, unreachable_after=0.5, attempt_timeout=0.8,
         )  # fmt: skip

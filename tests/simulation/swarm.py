@@ -13,6 +13,7 @@ from attrs import evolve
 
 from tests.simulation.mischief import ALL, LEADER, REGISTER, moments_of
 from tests.simulation.plan import ANYONE, Fault, Plan, Shape
+from tests.simulation.store_swarm import MIXED, store_faults, theme_of
 from tests.simulation.themes import THEMES
 from toystore.consensus.settings import Limits
 
@@ -32,7 +33,10 @@ def draw(seed: int, election: str = "raft", whole: bool = False, seconds: float 
     faults: list[Fault] = []
     choice = plan.stream("theme")
     themed = choice.random() < THEMED
-    if themed:
+    if whole:
+        themed = theme_of(plan) != MIXED
+        faults += store_faults(plan)
+    elif themed:
         theme = choice.choice([theme for theme in THEMES if theme.election in ("", election)])
         plan = evolve(plan, shape=evolve(plan.shape, **theme.shape))
         faults += theme.make(plan.stream(f"theme/{theme.name}"), plan)
@@ -62,10 +66,12 @@ def _shape(random: Random, whole: bool) -> Shape:
         voters=voters,
         learners=(2 if voters == 3 else 1) if whole else 5 - voters,
         fronts=2,
-        rate=random.choice((2.0, 4.0, 8.0)),
+        rate=random.choice((0.7, 1.5, 3.0) if whole else (2.0, 4.0, 8.0)),
         stock=random.choice((8, 60, 200)),
         cache_size=random.choice((1, 2, 3, 5)),
         max_floors=random.choice((1, 2, 4, 100)),
+        feed_waiting=random.choice((1, 4, 64)) if whole else 64,
+        restock=random.choice((0.0, 0.0, 3.0)) if whole else 0.0,
         election_ticks=random.choice(((6, 10), (8, 14), (10, 20))),
         hand_over_ticks=random.choice((None, None, 40)),
         keep_entries=random.choice((4, 16, 64)),

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from tests.simulation.cluster import Process
 from toystore.consensus.messages import AppendReply, Ask, Entry, HardState, Kind, Message, TimeoutNow, Vote, VoteReply
-from toystore.model import Order, Product
+from toystore.model import CatalogChange, Order, Product
 from toystore.replication.snapshots import SnapshotChunk
 from toystore.storage.interface import Applied, Reader, Recovered, Spool, SpoolInfo
 from toystore.storage.memory import MemoryStorage
@@ -110,5 +110,5 @@ def named_on_disk(process: Process) -> bool:
     return member is not None and member.uuid == process.disk.uuid
 
 
-def everything(reader: Reader) -> tuple[list[Order], list[Product]]:
-    return reader.orders_from(0, 1_000_000), reader.products(0, 1_000)
+def everything(reader: Reader) -> tuple[list[Order], list[Product], list[CatalogChange]]:
+    return reader.orders_from(0, 1_000_000), reader.products(0, 1_000), reader.changes_from(0, 0, 1_000_000)

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-import tests.simulation.faults  # noqa: F401  (fills the catalogue)
+import tests.simulation.faults
+import tests.simulation.store_faults  # noqa: F401  (both fill the catalogue)
 from tests.simulation.checkers import (
     CommittedForEver,
     Durable,
@@ -36,6 +37,7 @@ from tests.simulation.plan import ANYONE, Plan
 from tests.simulation.promises import Kites, LeadersAreHeard, OneOutcome, check_times, kites
 from tests.simulation.rules import Rules
 from tests.simulation.shoppers import Shopper
+from tests.simulation.store import Store
 from tests.simulation.watch import (
     FailuresObserver,
     WatchedStorage,
@@ -111,8 +113,20 @@ class World(Cluster):
         """How far a leader has heard that a storage, by node and uuid, has come."""
         self.outcomes, self.kites = OneOutcome(), Kites()
         self._heard = LeadersAreHeard(shape.voters, 2 * shape.election_ticks[0] * shape.tick * 1.06 + 0.05)
-        self.clients = {f"front-{n}": Shopper(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
+        self.store = Store(self) if plan.whole else None
+        self.clients = self._clients()
         self.mischief = Mischief(self, plan.faults)
+
+    def _clients(self) -> dict[str, Shopper]:
+        if self.store is not None:
+            return {customer.id: customer for customer in self.store.customers}
+        names = [f"front-{n}" for n in range(1, self.plan.shape.fronts + 1)]
+        return {name: Shopper(self, name) for name in names}
+
+    @property
+    def front_ends(self) -> list[str]:
+        """The names by which clients are known on the network."""
+        return [f"front-{n}" for n in range(1, self.plan.shape.fronts + 1)]
 
     # Disks
 
@@ -189,6 +203,8 @@ class World(Cluster):
         node = process.replica.node
         self._seen[process.id] = (False, node.hard_state.term, node.log.applied)
         self.rules.started(process)
+        if self.store is not None:
+            self.store.started(process)
         self.note(f"{process.id} is up, storage {node.uuid}, log {node.log.base_index}..{node.log.last_index}")
 
     def seen(self, process: Process) -> None:
@@ -256,6 +272,8 @@ class World(Cluster):
             self.check(self._digests.applied, process.id, row.index, digest)
             if row.request_id is not None and row.outcome is not None:
                 self.check(self.outcomes.applied, process.id, row.index, row.request_id, row.outcome)
+        if self.store is not None:
+            self.store.applied(rows)
         self.note(f"{process.id} applies {rows[0].index}..{rows[-1].index} {digest.hex()[:8] if digest else None}")
         self.mischief.at("something is applied", process.id)
 
@@ -318,8 +336,13 @@ class World(Cluster):
     def kill(self, process: Process, keep: int, how: str) -> None:
         self.tally["crashes"] += 1
         self.note(f"{process.id} dies, {how}")
+        self._kill(process, keep)
+
+    def _kill(self, process: Process, keep: int = 0) -> None:
         self.rules.killed(process)
         process.kill(keep)
+        if self.store is not None:
+            self.store.died(process)
 
     def start(self, process: Process) -> None:
         if process.ended:
@@ -334,9 +357,10 @@ class World(Cluster):
         def over(_: object = None) -> None:
             if process.clock is clock and not clock.ended:
                 self.note(f"{process.id} stops")
-                self.rules.killed(process)
-                process.kill()
+                self._kill(process)
 
+        if self.store is not None:
+            self.store.stops(process)
         Deferred.fromCoroutine(process.replica.stop()).addBoth(over)
         self.clock.callLater(patience, over)
 
@@ -423,9 +447,11 @@ class World(Cluster):
     def _play(self) -> None:
         self.note(str(self.plan.shape))
         self.boot()
+        if self.store is not None:
+            self.store.boot()
         for client in self.clients.values():
             client.open()
-        load = self.clients["front-1"].leader.submit(Request("catalog", self._catalog()), 60.0)
+        load = (self.store or self.clients["front-1"]).leader.submit(Request("catalog", self._catalog()), 60.0)
         load.addCallback(lambda _: self._open_shop())
         self._advance(lambda: self.timeline.now >= self.plan.seconds, self.plan.seconds + 0.1)
         self._heal()
@@ -476,6 +502,8 @@ class World(Cluster):
         if self.registrar is not None:
             self.start_register()
             self.registrar.clock.resume()
+        if self.store is not None:
+            self.store.heal()
         for client in self.clients.values():
             client.close_shop()
 
@@ -508,12 +536,15 @@ class World(Cluster):
         self._advance(lambda: len(states) == len(hashes) == len(self.processes), 1.0)
         if len(set(hashes.values())) != 1:
             self.violate(f"the states differ: {hashes}")
-        orders, products = states[0]
+        orders, products, changes = states[0]
         self.check(self.orders.ledger, orders)
         self.check(check_times, orders)
         ordered = [product for product in products if product.name not in kites(products)]
-        self.check(check_stock, dict.fromkeys(NAMES, self.plan.shape.stock), orders, ordered)
-        self.check(self.kites.stock, kites(products))
+        self.check(check_stock, dict.fromkeys(NAMES, self.plan.shape.stock), orders, ordered, changes)
+        if not self.plan.shape.restock:
+            self.check(self.kites.stock, kites(products))
+        if self.store is not None:
+            self.store.at_rest()
         self.tally["orders"] += len(orders)
         if self.violation:
             raise self._failed(self.violation)

@@ -13,6 +13,7 @@ from twisted.web.http_headers import Headers
 from tests.support.replica import FakeReplica, now
 from toystore.catalog.feed import Feed
 from toystore.catalog.forward import Forwarder
+from toystore.catalog.lookup import Lookup
 from toystore.catalog.routes import CatalogRoutes
 from toystore.catalog.window import Window
 from toystore.ops.health import Health, NodeFacts
@@ -66,7 +67,8 @@ class CatalogNode(Asked):
         health = Health(self.replica, facts, self.clock)
         self.window = Window(self.replica)
         self.window.start()
-        self.routes = CatalogRoutes(self.replica, health, self.window, self.feed, self.forwarder, self.clock)
+        lookup = Lookup(self.replica, self.window, self.clock)
+        self.routes = CatalogRoutes(self.replica, health, lookup, self.feed, self.forwarder)
         self.agent = RequestTraversalAgent(self.routes.resource())
         self.service = HttpCatalogService("catalog-1", "http://node", self.agent, self.clock)
 

@@ -78,6 +78,7 @@ class FakeOrderService:
     full: bool = False
     unsure: bool = False
     delay: float = 0.0
+    quorum_age: float = 0.04
     batches: list[tuple[Request, ...]] = field(factory=list)
     probes: int = 0
     reads: int = 0
@@ -119,7 +120,7 @@ class FakeOrderService:
     def _read(self, query: Callable[[Reader], T]) -> Deferred[Dated[T]]:
         self.reads += 1
         replica = self.ledger.replica
-        return self._reached(lambda: Dated(now(replica.storage.read(query)), replica.position()))
+        return self._reached(lambda: Dated(now(replica.storage.read(query)), replica.position(), self.quorum_age))
 
     def _reached(self, act: Callable[[], T]) -> Deferred[T]:
         if self.unreachable:

@@ -1,7 +1,7 @@
 """The change feed: each front end that subscribes is told which products change, as they change.
 
-A subscriber that does not read costs no memory: beyond `MAX_WAITING` lines it is told, once it reads again,
-that changes can not be listed (reset), and after `PATIENCE` seconds without reading it is hung up on.
+A subscriber that does not read costs no memory: beyond so many lines (`MAX_WAITING`) it is told,
+once it reads again, that changes can not be listed (reset), and after `PATIENCE` seconds without reading it is hung up on.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ class FeedFull(Exception):
 
 
 class Feed:
-    """Tells all subscribers what one replica applies."""
+    """Tells all subscribers what one replica applies; `max_waiting` lines at most wait for one of them."""
 
     _log = Logger()
 
-    def __init__(self, replica: Replica, clock: IReactorTime) -> None:
+    def __init__(self, replica: Replica, clock: IReactorTime, max_waiting: int = MAX_WAITING) -> None:
         self._replica = replica
         self._clock = clock
-        self._subscribers: set[Subscriber] = set()
+        self._max_waiting = max_waiting
+        self._subscribers: dict[Subscriber, None] = {}
         self._unfollow: Callable[[], None] | None = None
         self._beats = LoopingCall(self._beat)
         self._beats.clock = clock
@@ -70,11 +71,11 @@ class Feed:
         """Write the feed to this request; fires when the stream is at its end. Raises FeedFull."""
         if len(self._subscribers) >= MAX_SUBSCRIBERS:
             raise FeedFull(f"{MAX_SUBSCRIBERS} follow already")
-        subscriber = Subscriber(request, self._replica.position, self._clock)
-        self._subscribers.add(subscriber)
+        subscriber = Subscriber(request, self._replica.position, self._clock, self._max_waiting)
+        self._subscribers[subscriber] = None
 
         def gone(result: object) -> None:
-            self._subscribers.discard(subscriber)
+            self._subscribers.pop(subscriber, None)
 
         subscriber.done.addBoth(gone)
         subscriber.tell(FeedStart(self._replica.position()))
@@ -109,11 +110,12 @@ class Feed:
 class Subscriber:
     """One stream. While its transport is paused lines wait, but for heartbeats, which would be too old."""
 
-    def __init__(self, request: Request, position: Callable[[], Position], clock: IReactorTime) -> None:
+    def __init__(self, request: Request, position: Callable[[], Position], clock: IReactorTime, max_waiting: int) -> None:
         self.done: Deferred[None] = Deferred(lambda _: self._close())
         self._request = request
         self._position = position
         self._clock = clock
+        self._max_waiting = max_waiting
         self._waiting: list[FeedLine] = []
         self._lost = False
         self._hang_up: IDelayedCall | None = None
@@ -128,7 +130,7 @@ class Subscriber:
             self._request.write(encode_feed_line(line))
         elif not isinstance(line, FeedBeat) and not self._lost:
             self._waiting.append(line)
-            if len(self._waiting) > MAX_WAITING:
+            if len(self._waiting) > self._max_waiting:
                 self._waiting.clear()
                 self._lost = True
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import TimeoutError as TimedOut
-from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from toystore.catalog.feed import Feed, FeedFull
 from toystore.catalog.forward import Forwarder, NoLeader
-from toystore.catalog.window import Window
+from toystore.catalog.lookup import Lookup
 from toystore.encoding import EncodingError, kind_of
 from toystore.model import AdjustStock, Position, PutProduct, RestockEmpty, SetPrice
 from toystore.ops.health import Health, add_health_routes
@@ -19,22 +17,17 @@ from toystore.replication.interface import Replica
 from toystore.web import codec
 from toystore.web.answers import INTERNAL_ERRORS, HotPaths, Reply, json_app
 from toystore.web.input import BadInput, query_integer, query_text
+from toystore.web.interface import CatalogBehind, Dated
 
 MAX_PAGE = 1000
-MAX_WAIT = 1.0
-"""Seconds a lookup waits for the position it asks for."""
 
 CHANGES = (PutProduct, SetPrice, AdjustStock, RestockEmpty)
-
-
-class Behind(Exception):
-    """This catalog has not applied what was asked for in time."""
 
 
 ERRORS = evolve(
     INTERNAL_ERRORS,
     known={
-        Behind: lambda error: Reply(503, codec.encode_error("catalog_behind", str(error))),
+        CatalogBehind: lambda error: Reply(503, codec.encode_error("catalog_behind", str(error))),
         NoLeader: lambda error: Reply(503, codec.encode_error("no_leader", str(error))),
         FeedFull: lambda error: Reply(503, codec.encode_error("feed_full", str(error))),
         EncodingError: lambda error: Reply(400, codec.encode_error("malformed", str(error))),
@@ -43,19 +36,16 @@ ERRORS = evolve(
 
 
 class CatalogRoutes:
-    """The routes over one replica, and over the window on its products."""
+    """The routes over one replica."""
 
     app = json_app()
 
-    def __init__(
-        self, replica: Replica, health: Health, window: Window, feed: Feed, forwarder: Forwarder, clock: IReactorTime
-    ) -> None:
+    def __init__(self, replica: Replica, health: Health, lookup: Lookup, feed: Feed, forwarder: Forwarder) -> None:
         self.replica = replica
         self.health = health
-        self._window = window
+        self._lookup = lookup
         self._feed = feed
         self._forwarder = forwarder
-        self._clock = clock
 
     def resource(self) -> HotPaths:
         """The root of a site; more hot paths may be added to it."""
@@ -63,9 +53,7 @@ class CatalogRoutes:
         return root.add("POST", "/ledger", self.ledger).add_names("GET", "/products/", self.product)
 
     async def product(self, name: str, request: Request, body: bytes) -> Reply:
-        await self._reach(request)
-        shown = self._window.look(name)
-        return self._dated(*(shown or await self.replica.read(lambda reader: reader.product(name))))
+        return _reply(await self._lookup.product(name, _least(request)))
 
     @app.route("/products/<name>", methods=["GET"])
     async def product_by_klein(self, request: Request, name: str) -> bytes:
@@ -76,9 +64,7 @@ class CatalogRoutes:
         after = query_integer(request, "after") or 0
         limit = query_integer(request, "limit", 1, MAX_PAGE) or MAX_PAGE
         text, topic = query_text(request, "q") or "", query_text(request, "topic")
-        await self._reach(request)
-        found = await self.replica.read(lambda reader: reader.products(after, limit, text, topic))
-        return self._dated(*found).send(request)
+        return _reply(await self._lookup.products(after, limit, text, topic, _least(request))).send(request)
 
     @app.route("/changes", methods=["GET"])
     async def changes(self, request: Request) -> None:
@@ -96,19 +82,15 @@ class CatalogRoutes:
         submitted = await self._forwarder.submit(batch.requests)
         return Reply(200, codec.encode_results(submitted.term, submitted.results))
 
-    async def _reach(self, request: Request) -> None:
-        """Wait for the request's `min_index` to be applied here. Raises Behind, BadInput, EncodingError."""
-        least = query_text(request, "min_index")
-        if least is None:
-            return
-        try:
-            await self.replica.wait_for(codec.read_position(least)).addTimeout(MAX_WAIT, self._clock)
-        except TimedOut:
-            here = codec.position_text(self.replica.position())
-            raise Behind(f"{least} was asked for, {here} is applied here") from None
-
-    def _dated(self, value: Any, asof: Position) -> Reply:
-        return Reply(200, codec.encode_dated(value, asof, self.replica.leader_age()))
-
     add_health_routes(app)
     ERRORS.install(app)
+
+
+def _least(request: Request) -> Position | None:
+    """The position that the answer must have reached. Raises BadInput, EncodingError."""
+    least = query_text(request, "min_index")
+    return None if least is None else codec.read_position(least)
+
+
+def _reply(dated: Dated[Any]) -> Reply:
+    return Reply(200, codec.encode_dated(dated.value, dated.asof, dated.age))

@@ -17,6 +17,9 @@ class Following:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._current_at: int | None = None
+        self._to_come: tuple[int, int] | None = None
+        """An index, and as of which tick this node is current once that is applied."""
         self.heard = -node.config.election_ticks[1]
         self.confirmed_at: int | None = None
         self._early: deque[Append] = deque(maxlen=node.config.limits.window)
@@ -41,12 +44,28 @@ class Following:
         assert self._node.leadership is None, f"two leaders in term {message.term}: {self._node.id} and {message.sender}"
         if self._node.role is not self._node.idle_role or self._node.leader != message.sender:
             self._node.become_follower(message.term, message.sender)
+            self._to_come = None  # another leader may never commit what the last one had in its log
         self.heard = self._node.now
         self._node.election.restart_timer()
         if message.generation != self._node.generation:
             return  # What is applied here is of another history, however lately its leader was confirmed.
         confirmed_at = self._node.now - message.quorum_age
         self.confirmed_at = max(confirmed_at, confirmed_at if self.confirmed_at is None else self.confirmed_at)
+        known = max(message.known, self._node.log.commit)
+        self.current_at()
+        if self._to_come is None or known <= self._to_come[0]:  # else what is waited for comes first
+            self._to_come = known, confirmed_at
+
+    def current_at(self) -> int | None:
+        """The latest tick of which it is known that all that had been acknowledged by then is applied here; None for none.
+
+        To have heard the leader is not enough: a node whose disk is slow, or that waits for a snapshot, hears a leader too.
+        """
+        if self._to_come is not None and self._to_come[0] <= self._node.log.applied:
+            at = self._to_come[1]
+            self._current_at = at if self._current_at is None else max(self._current_at, at)
+            self._to_come = None
+        return self._current_at
 
     def _has_forgotten(self, message: Append | Heartbeat) -> bool:
         """The leader holds an acknowledgement of this very storage for more than is here."""

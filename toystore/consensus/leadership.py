@@ -134,7 +134,7 @@ class Leadership:
         )
         message = Append(
             self._node.id, peer, self.term, self._next_seq(), previous, term, self._log.commit, entries,
-            progress.match, progress.uuid, self._quorum_age(), self._node.generation,
+            progress.match, progress.uuid, self._quorum_age(), self._node.generation, self._known(),
         )  # fmt: skip
         progress.told = min(self._log.commit, previous + len(entries))
         progress.sending(previous + len(entries), self._node.now)
@@ -149,6 +149,10 @@ class Leadership:
     def _quorum_age(self) -> int:
         return self._node.now - self.last_quorum()
 
+    def _known(self) -> int:
+        """Nothing beyond it has been acknowledged: what is committed is not known before this leader serves."""
+        return self._log.commit if self.serves else self._log.last_index
+
     def _heartbeat(self, peer: NodeId, seq: int) -> None:
         progress = self.peers[peer]
         commit = progress.told = min(self._log.commit, progress.match)
@@ -156,7 +160,7 @@ class Leadership:
         self._node.send(
             Heartbeat(
                 self._node.id, peer, self.term, seq, commit, progress.match, progress.uuid, self._quorum_age(),
-                self._node.generation,
+                self._node.generation, self._known(),
             )
         )  # fmt: skip
 

@@ -139,6 +139,8 @@ class Append(Request):
     quorum_age: int = 0
     """Ticks since a quorum last confirmed this leader."""
     generation: int = 0
+    known: int = 0
+    """All that was acknowledged to anyone before is up to here."""
 
 
 @frozen
@@ -166,6 +168,7 @@ class Heartbeat(Request):
     acked_uuid: str = ""
     quorum_age: int = 0
     generation: int = 0
+    known: int = 0
 
 
 @frozen

@@ -301,6 +301,14 @@ class Node:
         return None if confirmed_at is None else self.now - confirmed_at
 
     @property
+    def state_age(self) -> int | None:
+        """Ticks for which what is applied here may have lacked something acknowledged; None: it is not known."""
+        if self.leadership is not None:
+            return self.quorum_age
+        current_at = self.following.current_at()
+        return None if current_at is None else self.now - current_at
+
+    @property
     def write_overdue(self) -> bool:
         """Its own disk stalls."""
         return self._saving_since is not None and self.now - self._saving_since >= self.config.election_ticks[0]

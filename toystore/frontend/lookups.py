@@ -21,8 +21,8 @@ from toystore.frontend.cache import Cache
 from toystore.frontend.history import History, read_history
 from toystore.frontend.leader import LeaderClient
 from toystore.frontend.subscription import Subscription, too_old
-from toystore.model import BOUND, ORIGIN, Position, Product, Refusal
-from toystore.web.errors import CatalogIsBehind, RefusedError, Unavailable
+from toystore.model import BOUND, ORIGIN, Position, Product
+from toystore.web.errors import CatalogIsBehind, Unavailable, UnknownProduct
 from toystore.web.interface import Broken, CatalogBehind, CatalogService, Dated, Unreachable
 
 T = TypeVar("T")
@@ -76,10 +76,11 @@ class Lookups:
     ) -> Dated[Product]:
         """The product, as of `at_least` or later; `linearizable`: as of now, from the leader.
 
-        Raises RefusedError (UNKNOWN_PRODUCT), CatalogIsBehind, Unavailable.
+        Raises UnknownProduct (marked, where its age is not 0), CatalogIsBehind, Unavailable.
         """
         if linearizable:
-            return self._known(name, await self._leader.product(name))
+            read = await self._leader.product(name)
+            return self._known(name, Dated(read.value, read.asof))  # current, however long ago a quorum was heard
         entry = self._cache.get(name, self._clock.seconds(), at_least)
         counters = self._cache.counters
         if entry is not None:
@@ -105,7 +106,7 @@ class Lookups:
         if not _begins_with(dated.value, number) and dated.asof < newest:  # as in `product`
             dated = await self.products(number - 1, 1, at_least=newest, kind=kind)
         if not _begins_with(dated.value, number):
-            raise _unknown_number(number)
+            raise _unknown_number(number, dated.age)
         (product,) = dated.value
         if len(self._names) >= MAX_NAMES:
             self._names.clear()
@@ -124,7 +125,7 @@ class Lookups:
     def _known(self, name: str, dated: Dated[Product | None]) -> Dated[Product]:
         self._cache.hear(dated.asof)
         if dated.value is None:
-            raise RefusedError(Refusal.UNKNOWN_PRODUCT, f"there is no product called {name!r}")
+            raise UnknownProduct(f"there is no product called {name!r}", dated.age)
         if self._cache.put(dated.value, dated.asof):
             log.debug("Writing {name} to the cache", name=name)
         return Dated(dated.value, dated.asof, dated.age)
@@ -239,5 +240,5 @@ def _begins_with(products: Sequence[Product], number: int) -> bool:
     return bool(products) and products[0].number == number
 
 
-def _unknown_number(number: int) -> RefusedError:
-    return RefusedError(Refusal.UNKNOWN_PRODUCT, f"there is no product with the number {number}")
+def _unknown_number(number: int, age: float | None = 0.0) -> UnknownProduct:
+    return UnknownProduct(f"there is no product with the number {number}", age)

@@ -69,8 +69,8 @@ class Scrubbed:
 class ReplicaStatus:
     """`state` is leader, follower, candidate or learner. `applied_index` and `digest` (hexadecimal) are read together.
 
-    `lag` is in entries, behind the highest commit index this replica knows; `leader_age` in seconds since a leader
-    confirmed by a majority was last heard of, None for never. `in_sync` says whether this replica counts: its storage
+    `lag` is in entries, behind the highest commit index this replica knows; `leader_age` as
+    `Replica.leader_age`. `in_sync` says whether this replica counts: its storage
     is the one that the log names, and it has heard the leader. `reasons` are why it is not ready, empty if it is.
     `put_aside` says why and where its database was put aside, as long as it waits to be filled again; `scrubbed` how its
     storage was last read anew.
@@ -115,7 +115,8 @@ class Replica(Protocol):
         """What is applied here."""
 
     def leader_age(self) -> float | None:
-        """Seconds since a leader that a majority had confirmed was last heard of; None for never. 0 at the leader."""
+        """For how many seconds what is applied here may have lacked something acknowledged: since a leader that a majority
+        had confirmed was heard of, and all that was committed by then is applied. None for ever. 0 at the leader."""
 
     def follow(self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` with what is applied from now on, in order, and `reset` after a snapshot was installed instead.

@@ -494,7 +494,7 @@ class Replicator:
         return self._positions.wait(index, self.node.log.applied)
 
     def leader_age(self) -> float | None:
-        ticks = self.node.quorum_age
+        ticks = self.node.state_age
         return None if ticks is None else ticks * self._pace.tick
 
     def follow(self, listener: Callable[[Sequence[Applied]], None], reset: Callable[[], None]) -> Callable[[], None]:

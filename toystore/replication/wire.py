@@ -33,7 +33,7 @@ from toystore.consensus.messages import (
 from toystore.encoding import EncodingError
 from toystore.replication.snapshots import SnapshotChunk, SnapshotReply
 
-VERSION = 1
+VERSION = 2
 _KINDS: tuple[type[Message], ...] = (
     PreVote, Vote, VoteReply, Append, AppendReply, Heartbeat, HeartbeatReply, TimeoutNow, SnapshotChunk, SnapshotReply,
     Ping, Standing, Ask,

@@ -5,6 +5,8 @@ The use cases raise the exceptions here; a dialect catches `StoreError` and rend
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 from attrs import frozen
 
@@ -43,6 +45,15 @@ ERRORS: dict[str, PublicError] = {
 }
 
 
+AGE = "Toystore-Age"
+"""The header that marks an answer that may be old."""
+
+
+def age_text(age: float | None) -> str:
+    """In whole seconds, or `unknown`."""
+    return "unknown" if age is None else str(math.ceil(age))
+
+
 class StoreError(Exception):
     """What a client is told instead of an answer. `code` is a key of `ERRORS`; `headers` go with it."""
 
@@ -60,9 +71,18 @@ class StoreError(Exception):
 class RefusedError(StoreError):
     """The ledger, or a check in front of it, says no; nothing has changed."""
 
-    def __init__(self, refusal: Refusal, detail: str) -> None:
-        super().__init__(refusal.value, detail)
+    def __init__(self, refusal: Refusal, detail: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(refusal.value, detail, headers)
         self.refusal = refusal
+
+
+class UnknownProduct(RefusedError):
+    """There is no such product, or was none when this was known: `age` in seconds as in `interface.Dated`, 0 where that is
+    now. Who has created it meanwhile elsewhere sees from the mark that this answer is an old one."""
+
+    def __init__(self, detail: str, age: float | None = 0.0) -> None:
+        super().__init__(Refusal.UNKNOWN_PRODUCT, detail, () if age == 0 else ((AGE, age_text(age)),))
+        self.age = age
 
 
 class Malformed(RefusedError):

@@ -3,7 +3,6 @@ out."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from toystore.model import Order, Position
 from toystore.names import idempotency_key
 from toystore.web.answers import Reply
 from toystore.web.codec import position_text
-from toystore.web.errors import Malformed, StoreError
+from toystore.web.errors import AGE, Malformed, StoreError, age_text
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -43,7 +42,7 @@ def dated(position: Position, age: float | None = 0.0) -> Headers:
     headers: Headers = ((b"Toystore-Index", position_text(position).encode()),)
     if age == 0:
         return headers
-    return (*headers, (b"Toystore-Age", b"unknown" if age is None else b"%d" % math.ceil(age)))
+    return (*headers, (AGE.encode(), age_text(age).encode()))
 
 
 def of_order(order: Order, replayed: bool) -> Headers:
