@@ -43,7 +43,7 @@ def main() -> int:
     missed = 0
     print(f"{'mutant':32} {'election':10} {'theme':14} {'after':>9} {'seconds':>8}  found")
     with ThreadPoolExecutor(options.jobs) as pool:
-        searches = [pool.submit(search, m, options.seed, options.schedules or m.schedules, options.record) for m in chosen]
+        searches = [pool.submit(search, m, options.seed, options.schedules or m.schedules) for m in chosen]
         for mutant, ended in zip(chosen, searches, strict=True):
             for election, found in ended.result():
                 missed += not found.schedule
