@@ -24,7 +24,7 @@ SEEDS = {"raft": 70, "appointed": 45}
 """In every run of the tests."""
 EACH = 6
 """More of them, with a theme in which everything comes."""
-LONG, SUITE = {"raft": 6_000, "appointed": 4_000}, 500
+LONG, SUITE = {"raft": 500, "appointed": 500}, 500
 """In `tox -e long`, and how many of them make a test."""
 
 ALWAYS = ("commits", "elections", "truncations", "snapshots", "crashes", "wipes", "stops", "reads", "lost reads")

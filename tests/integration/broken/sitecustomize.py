@@ -51,21 +51,5 @@ def takes_over_again() -> None:
     config.load_config = eager
 
 
-def counts_itself() -> None:
-    """A leader takes its own word for that of a majority: what it acknowledges nobody else may have."""
-    from toystore.consensus.quorum import Majority
-
-    Majority.reached = lambda self, values: max(values.values(), default=0)
-
-
-def keeps_old_news() -> None:
-    """The cache serves what it has, whatever the front end has heard or done since."""
-    from toystore.frontend.cache import Cache
-    from toystore.frontend.storefront import Storefront
-
-    Cache.raise_floor = lambda self, name, position: False
-    Storefront._remember = lambda self, done, generation: None
-
-
 if ROLE in ("order", "catalog", "front"):
     globals()[os.environ["TOYSTORE_BROKEN"]]()
