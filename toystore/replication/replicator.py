@@ -97,7 +97,7 @@ class Replicator:
         self._pace = pace or Pace()
         self._node: Node | None = None
         self._generation = 0
-        self._running = False
+        self._running = self._ended = False
         self._ticking = LoopingCall.withCount(self._tick)
         self._ticking.clock = clock
         self._acting = self._act_again = False
@@ -123,8 +123,9 @@ class Replicator:
         return self._node
 
     async def start(self) -> None:
-        """Open the storage and begin. Fails with what the storage fails with, with ModeMismatch, and with Alone."""
-        found: Recovered = await self._storage.open()
+        """Open the storage, as soon as there is room on the disk for that, and begin. Fails with what the storage fails
+        with, with ModeMismatch, and with Alone."""
+        found = await self._opened()
         self._put_aside = found.put_aside
         if found.put_aside:
             self.log.critical(
@@ -159,6 +160,19 @@ class Replicator:
         self._ticking.start(self._pace.tick, now=False).addErrback(self._fail)
         self._scrubber.start()
 
+    async def _opened(self) -> Recovered:
+        """What is found is made durable first, and that may need room."""
+        while True:
+            try:
+                return await self._storage.open()
+            except DiskFull as error:
+                self.log.error(
+                    "{node} can not begin until there is room on the disk: {reason}", node=self._config.id, reason=error
+                )
+            await _later(self._clock, self._pace.retry_full)
+            if self._ended:
+                raise DiskFull("stopped while the disk was full")
+
     async def stop(self, patience: float = 1.0) -> None:
         """Hand leadership over, if this replica leads, for at most `patience` seconds; then close the storage."""
         if self._node is not None and self._running and self._node.leadership is not None:
@@ -173,7 +187,7 @@ class Replicator:
         await self._storage.close()
 
     def _end(self) -> None:
-        self._running = False
+        self._running, self._ended = False, True
         self._scrubber.stop()
         if self._ticking.running:
             self._ticking.stop()
