@@ -226,9 +226,11 @@ class CoreWorld(Watched):
 
     def all_remember(self) -> bool:
         """May the register's disk be lost? Here one replica that has the latest view on its own is enough: whoever takes
-        over waits for all of them."""
-        known = any(voter.disk.hard_state.view == self.rules.views.present for voter in self.voters)
-        return known and self.failing_disk is None and self._register_rests()
+        over waits for all of them, and so for the disks of all that are in sync by it."""
+        view = self.rules.views.present
+        known = any(voter.disk.hard_state.view == view for voter in self.voters)
+        there = view is not None and all(view.in_sync.get(v.id, v.disk.uuid) == v.disk.uuid for v in self.voters)
+        return known and there and self.failing_disk is None and self._register_rests()
 
     def nobody_knows_yet(self) -> bool:
         """The register has stored a view, and everyone has the one before on disk."""
