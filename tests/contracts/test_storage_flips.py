@@ -226,5 +226,5 @@ def test_what_a_crash_leaves_of_the_last_transaction_is_no_rot(killed: Path, tmp
 @pytest.mark.fault(11)
 def test_very_many_flipped_bits(written: Path, tmp_path: Path) -> None:
     random, data = Random(SEED + 1), (written / "ledger.db").read_bytes()
-    sweep(written, tmp_path / "any", anywhere(random, len(data), 3000))
-    sweep(written, tmp_path / "structure", in_the_structure(random, data, 3000))
+    sweep(written, tmp_path / "any", anywhere(random, len(data), 1000))
+    sweep(written, tmp_path / "structure", in_the_structure(random, data, 1000))
