@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, succeed
 
 from tests.core.disk import Disk, Full, SyncFailed
 from tests.core.snapshots import Part, PartReply, Receiver, Sender
@@ -27,7 +26,7 @@ LOST, NOT_HERE = -1, 0
 class Process:
     """From one start to the next: `clock` and `node` are of the present run, what survives is the `disk`.
 
-    It bears the names that `simulation.faults` knows it by; what is called `replica` there is in here, too.
+    It bears the names that `simulation.witness` and `simulation.faults` know it by.
     """
 
     def __init__(self, world: CoreWorld, node: NodeId, disk: Disk) -> None:
@@ -48,23 +47,8 @@ class Process:
 
     # What `simulation.faults` asks for
 
-    @property
-    def replica(self) -> Process:
-        return self
-
-    @property
-    def _storage(self) -> Process:
-        return self
-
-    def compact(self, index: int) -> Deferred[None]:
+    def compact_disk(self, index: int) -> None:
         self.disk.compact(index)
-        return succeed(None)
-
-    def _fail(self, failure: Any) -> None:
-        failure.raiseException()
-
-    def _act(self) -> None:
-        self.act()
 
     def term(self) -> int:
         return self.node.hard_state.term
@@ -113,7 +97,6 @@ class Process:
         self._reads: dict[int, Answer] = {}
         self._positions: deque[tuple[int, Answer]] = deque()
         self._tokens = 0
-        self.led, self.term_seen, self.commit_seen = False, self.node.hard_state.term, self.node.log.applied
         self.up, self.stopping = True, False
         world.started(self)
         self._tick_due = self._timeline.now + self._phase.random() * self._shape.tick
@@ -260,7 +243,7 @@ class Process:
         def saved(result: Any) -> None:
             if not self._given_room(result, save):
                 return
-            self._world.saved(self, ready)
+            self._world.saved(self, ready.hard_state, ready.entries)
             self._saving = False
             self.node.advance()
             for message in ready.reply:
@@ -277,8 +260,7 @@ class Process:
 
         def renewed(result: Any) -> None:
             if self._given_room(result, renew):
-                self._world.tally["renewals"] += 1
-                self._world.note(f"{self.id} takes the new uuid {result}")
+                self._world.renewed(self)
                 self._saving = False
                 self.node.renewed(result)
                 self.act()
@@ -292,7 +274,7 @@ class Process:
         self._applying = False
         index = entries[-1].index
         self.node.applied(index)
-        self._world.applied(self, digests)
+        self._world.has_applied(self, digests)
         if self._waiters:
             for entry in entries:
                 term, answer = self._waiters.pop(entry.index, (0, None))

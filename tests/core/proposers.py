@@ -43,7 +43,7 @@ class Proposer:
     def begin(self) -> None:
         self._world.timeline.callLater(self._random.expovariate(self._rate), self._come)
 
-    def close(self) -> None:
+    def close_shop(self) -> None:
         """One more question, and then nothing new."""
         self._closed = True
         self._ask(True)

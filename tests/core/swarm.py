@@ -5,24 +5,22 @@ from __future__ import annotations
 from attrs import evolve
 
 from tests.core.themes import THEMES
-from tests.simulation import swarm, themes
+from tests.simulation import swarm
 from tests.simulation.plan import Plan
+from tests.simulation.themes import known_under, with_theme
 
 OWN = 0.25
-"""The share of runs with a theme of `tests.core.themes`."""
+"""The share of runs with a theme of `tests.core.themes`, and nothing beside it."""
 
 
 def draw(seed: int, election: str = "raft", theme: str = "") -> Plan:
     """The plan of this seed; with a `theme`, one that has it. Raises ValueError where there is none of that name."""
-    plan = swarm.draw(seed, election)
+    known = known_under(election, THEMES)
+    plan = swarm.draw(seed, election, "" if theme in known else theme)
     choice = plan.stream("core/theme")
-    if not theme and choice.random() >= OWN:
+    if not theme and choice.random() < OWN:
+        theme = choice.choice(list(known))
+    if theme not in known:
         return plan
-    known = {theme.name: theme for theme in (*themes.THEMES, *THEMES) if theme.election in ("", election)}
-    if theme and theme not in known:
-        raise ValueError(f"there is no theme {theme!r} where leaders are {election}; there are {', '.join(known)}")
-    own = [theme for theme in THEMES if theme.name in known]
-    chosen = known[theme] if theme else choice.choice(own)
-    plan = evolve(plan, seconds=swarm.SECONDS, shape=evolve(plan.shape, **chosen.shape))
-    faults = chosen.make(plan.stream(f"core/theme/{chosen.name}"), plan)
+    plan, faults = with_theme(evolve(plan, seconds=swarm.SECONDS), known[theme])
     return evolve(plan, faults=tuple(sorted(faults, key=lambda fault: fault.at)))

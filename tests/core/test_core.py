@@ -5,108 +5,79 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.core.points import core_points
 from tests.core.swarm import draw
 from tests.core.themes import THEMES
 from tests.core.world import CoreWorld
 from tests.simulation import themes
+from tests.simulation.lanes import ELECTIONS, LANES
 from tests.simulation.plan import Fault, Plan
+from tests.simulation.season import Season, assert_not_idle, play
 from tests.simulation.swarm import SECONDS
-from tests.simulation.world import Failed
+from tests.simulation.witness import Failed
 
 ROOT = Path(__file__).parents[2]
-SEEDS = {"raft": 70, "appointed": 45}
+SEEDS = {"raft": range(1, 71), "appointed": range(1, 46)}
 """In every run of the tests."""
-EACH = 6
+EACH = range(1, 7)
 """More of them, with a theme in which everything comes."""
-LONG, SUITE = {"raft": 500, "appointed": 500}, 500
-"""In `tox -e long`, and how many of them make a test."""
+LONG = range(1_001, 1_501)
+"""In `tox -e long`."""
 
 ALWAYS = ("commits", "elections", "truncations", "snapshots", "crashes", "wipes", "stops", "reads", "lost reads")
 MUST_HAPPEN = {
     "raft": (*ALWAYS, "renames", "failed syncs"),
     "appointed": (*ALWAYS, "views", "drops", "joins", "registers lost"),
 }
-"""Seeds in which one of these is zero have shown nothing about it."""
 
 
-def play(plan: Plan, tally: Counter[str], points: Counter[str]) -> str:
-    """Fails as a test does, with the command that repeats it. Gives the fingerprint."""
-    world = CoreWorld(plan)
-    try:
-        world.play()
-    except Failed as failed:
-        option = f" --election {plan.election}" if plan.election != "raft" else ""
-        pytest.fail(f"{failed}\nTo repeat it: python -m tests.core {plan.seed}{option} --trace")
-    tally += world.tally
-    points += world.mischief.points
-    return world.fingerprint
+@pytest.fixture(scope="module", params=ELECTIONS)
+def season(request: pytest.FixtureRequest) -> Season:
+    return Season("core", request.param)
 
 
-class Season:
-    """The seeds of every run, each election's played once."""
-
-    def __init__(self) -> None:
-        self._played: dict[str, tuple[Counter[str], Counter[str]]] = {}
-
-    def play(self, election: str) -> tuple[Counter[str], Counter[str]]:
-        """The tally, and the fault points that were hit."""
-        if election not in self._played:
-            tally, points = self._played[election] = Counter[str](), Counter[str]()
-            for seed in range(1, SEEDS[election] + 1):
-                play(draw(seed, election), tally, points)
-            for seed in range(1, EACH + 1):
-                play(draw(seed, election, "one of each"), tally, points)
-        return self._played[election]
+def test_nothing_that_was_promised_is_broken(season: Season) -> None:
+    assert_not_idle(season.play(SEEDS[season.election]), MUST_HAPPEN[season.election])
 
 
-@pytest.fixture(scope="module")
-def season() -> Season:
-    return Season()
-
-
-@pytest.mark.parametrize("election", SEEDS)
-def test_nothing_that_was_promised_is_broken(election: str, season: Season) -> None:
-    tally, _ = season.play(election)
-    report = ", ".join(f"{count} {what}" for what, count in sorted(tally.items()))
-    missing = [what for what in MUST_HAPPEN[election] if not tally[what]]
-    assert not missing, f"no {' and no '.join(missing)} in {SEEDS[election]} seeds: {report}"
-
-
-@pytest.mark.parametrize("election", SEEDS)
-def test_every_fault_point_is_hit(election: str, season: Season) -> None:
-    _, points = season.play(election)
-    never = [point for point in core_points(election) if not points[point]]
-    assert not never, f"never in {SEEDS[election]} runs: {', '.join(never)}"
+def test_every_fault_point_is_hit(season: Season) -> None:
+    season.play(SEEDS[season.election])
+    season.play(EACH, "one of each")
+    assert not season.never()
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("election", "first"),
-    [(election, first) for election, many in LONG.items() for first in range(1_001, many + 1_001, SUITE)],
-)
-def test_nothing_is_broken_in_many_more(election: str, first: int) -> None:
-    tally, points = Counter[str](), Counter[str]()
-    for seed in range(first, first + SUITE):
-        play(draw(seed, election), tally, points)
-    never = [point for point in core_points(election) if not points[point]]
-    assert not never, f"never in {SUITE} runs from {first} on: {', '.join(never)}"
+@pytest.mark.parametrize("election", ELECTIONS)
+def test_nothing_is_broken_in_many_more(election: str) -> None:
+    season = Season("core", election)
+    season.play(LONG)
+    assert not season.never()
 
 
 class TestASeed:
     def fingerprints(self, hash_seed: str) -> str:
-        command = [sys.executable, "-m", "tests.core", "3", "--count", "2", "--election", "appointed", "--hash"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.simulation",
+            "3",
+            "--count",
+            "2",
+            "--lane",
+            "core",
+            "--election",
+            "appointed",
+            "--hash",
+        ]
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}
         run = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
         return run.stdout
 
     def test_gives_one_run_in_any_process(self) -> None:
-        told = play(draw(3, "appointed"), Counter(), Counter())
+        told = play(LANES["core"], draw(3, "appointed")).fingerprint
         outputs = [self.fingerprints(hash_seed).splitlines()[:2] for hash_seed in ("1", "4711")]
         assert outputs[0] == outputs[1]
         assert outputs[0][0] == f"3 {told}"
@@ -125,7 +96,7 @@ class TestASeed:
             plan = draw(1, theme.election or "raft", theme.name)
             assert plan.shape.election_ticks == theme.shape.get("election_ticks", plan.shape.election_ticks)
             assert plan.faults
-        with pytest.raises(ValueError, match="there is no theme 'tea' where leaders are raft; there are one of each"):
+        with pytest.raises(ValueError, match="there is no theme 'tea' where leaders are elected; there are one of each"):
             draw(1, "raft", "tea")
 
     def test_has_a_theme_of_the_core_now_and_then(self) -> None:
@@ -145,7 +116,7 @@ def _one(theme: str, seed: int) -> tuple[Fault, ...]:
 
 class TestARun:
     def test_without_faults_comes_to_rest_with_everything_acknowledged(self) -> None:
-        for election in SEEDS:
+        for election in ELECTIONS:
             world = CoreWorld(Plan(1, election, seconds=5.0))
             world.play()
             assert world.tally["acknowledged"] > 20

@@ -1,69 +1,48 @@
 """One run of the core: its replicas, the register, clients, the faults of a plan, and the checkers that watch all of it.
 
-As `simulation.world`, by the same names where `simulation.faults` and `simulation.mischief` use them, so that a fault is the
-same thing in both. What is not here: ledger, wire format, the loop of the replicator.
+As `simulation.world`, on the same stage, so that a fault is the same thing in both. What is not here: ledger, wire format,
+the loop of the replicator.
 """
 
 from __future__ import annotations
 
 import traceback
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 
 from attrs import evolve
 
 import tests.simulation.faults  # noqa: F401  (fills the catalogue)
+from tests.core.checkers import Acknowledged, NothingUnsaved
 from tests.core.disk import Disk
 from tests.core.points import NOT_OF_THE_CORE
 from tests.core.process import Process
 from tests.core.proposers import Proposer
 from tests.core.registrar import REGISTRAR, Registrar
 from tests.core.snapshots import Part, PartReply
-from tests.core.watching import Watched
-from tests.simulation.checkers import (
-    Violation,
-)
-from tests.simulation.mischief import End, Mischief
-from tests.simulation.network import Links
-from tests.simulation.plan import ANYONE, Plan
-from tests.simulation.world import REST, Failed
-from toystore.consensus.messages import (
-    Append,
-    AppendReply,
-    Ask,
-    Heartbeat,
-    Message,
-    Ping,
-    TimeoutNow,
-    Vote,
-    VoteReply,
-)
+from tests.core.timeline import Timeline
+from tests.simulation.checkers import Violation
+from tests.simulation.mischief import Mischief
+from tests.simulation.plan import Plan
+from tests.simulation.stage import REST, Stage
+from tests.simulation.watch import SENT
+from toystore.consensus.messages import Append, Ask, Heartbeat, Message, Ping
+from toystore.replication.snapshots import SnapshotChunk
 
-ARRIVES = "an acknowledgement arrives"
-SENT = {
-    AppendReply: "entries are acknowledged",
-    Vote: "a vote is asked for",
-    VoteReply: "a vote is sent",
-    Ask: "a change is asked for",
-    TimeoutNow: "leadership is handed over",
-    Part: "a snapshot is sent",
-}
-"""The moment at which a message leaves."""
+SENT[Part] = SENT[SnapshotChunk]
 OF_OFFICES = {Append, Heartbeat, Ask, Ping}
 """Where leaders are appointed: what only a leader, or the register, sends."""
 
 
-class CoreWorld(Watched):
-    """`trace` is given each line of what happens, and `messages` each message as it is sent."""
-
+class CoreWorld(Stage):
     def __init__(
         self,
         plan: Plan,
         trace: Callable[[str], None] | None = None,
         messages: Callable[[float, Message, Sequence[float]], None] | None = None,
     ) -> None:
-        super().__init__(plan, trace)
-        self._messages = messages
-        self.clock = self.timeline
+        super().__init__(plan, trace, messages)
+        self.clock = self.timeline = Timeline()
         shape = plan.shape
         voters = tuple(f"order-{n}" for n in range(1, shape.voters + 1))
         learners = tuple(f"catalog-{n}" for n in range(1, shape.learners + 1))
@@ -73,16 +52,13 @@ class CoreWorld(Watched):
         )
         self.parts = 1 + 4_000 // shape.snapshot_chunk
         """Of a snapshot."""
-        self.links = Links(plan.stream, lambda: self.timeline.now)
-        self._slow: list[tuple[str, float, float]] = []
         self.processes = {
-            node: Process(self, node, Disk(_uuids(node), self._save_seconds(node))) for node in (*voters, *learners)
+            node: Process(self, node, Disk(_uuids(node), self.write_seconds(node))) for node in (*voters, *learners)
         }
         self.voters = [self.processes[node] for node in voters]
-        self.registrar = Registrar(self, self._save_seconds("register")) if appointed else None
-        self.between: Process | None = None
+        self.registrar = Registrar(self, self.write_seconds("register")) if appointed else None
         self.skew: dict[str, float] = {}
-        self._asked = (0, 0)
+        self._told, self._unsaved = Acknowledged(), NothingUnsaved()
         self.clients = {f"front-{n}": Proposer(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
         self.mischief = Mischief(self, plan.without(*NOT_OF_THE_CORE).faults)
 
@@ -91,24 +67,12 @@ class CoreWorld(Watched):
         """The names of the clients."""
         return list(self.clients)
 
-    # Disks
-
-    def _save_seconds(self, name: str) -> Callable[[], float]:
-        usual, slow = (self.plan.stream(f"disk/{name}/{kind}") for kind in ("usual", "slow"))
-
-        def seconds() -> float:
-            taken = 0.0005 + 0.0025 * usual.random()
-            for who, share, by in self._slow:
-                if who in (ANYONE, name) and slow.random() < share:
-                    taken += by * slow.random()
-            return taken
-
-        return seconds
-
-    def slow_writes(self, who: str, share: float, by: float) -> End:
-        slow = (who, share, by)
-        self._slow.append(slow)
-        return lambda: self._slow.remove(slow)
+    @property
+    def fingerprint(self) -> str:
+        """Of all that happened: the same plan gives the same, in any process."""
+        heads = [process.disk.state.head.digest for process in self.processes.values()]
+        told = f"{self.timeline.count} {self.timeline.now:.9f} {heads} {sorted(self.tally.items())} {self.violation}"
+        return f"{zlib.crc32(told.encode()):08x}"
 
     # The network
 
@@ -117,29 +81,18 @@ class CoreWorld(Watched):
         if kind in OF_OFFICES and self.registrar is not None:
             self.rules.sent(message)
         if kind is not Part and kind is not PartReply and isinstance(sender, Process):
-            self.reveals(sender, message)
+            self._reveals(sender, message)
         delays = self.links.fate(message)
-        moment = SENT.get(kind)
-        if moment is not None:
-            self._leaves(moment, message, delays)
-        if self._messages is not None:
-            self._messages(self.timeline.now, message, delays)
+        self.leaves(message, delays)
         to = self.processes.get(message.to) or self.registrar
         for delay in delays:
             self.timeline.callLater(delay, to.arrive, message)  # type: ignore[union-attr]
 
-    def _leaves(self, moment: str, message: Message, delays: Sequence[float]) -> None:
-        if isinstance(message, AppendReply):
-            if message.rejected:
-                return
-            if delays and self.mischief.awaits(ARRIVES):
-                self.timeline.callLater(delays[0], self.mischief.at, ARRIVES, message.to)
-        elif isinstance(message, VoteReply):
-            if message.pre or not message.granted:
-                return
-        elif isinstance(message, Ask) and self.rules.views.present is not None:
-            self._asked = max(self._asked, (self.rules.views.present.generation, message.version))
-        self.mischief.at(moment, message.sender)
+    def _reveals(self, sender: Process, message: Message) -> None:
+        try:
+            self._unsaved.leaves(sender.disk, message)
+        except Violation as violation:
+            self.violate(f"{sender.id}: {violation}")
 
     def refused(self, message: Message) -> None:
         """Nobody listens where it has come to, as a refused connection says."""
@@ -147,12 +100,25 @@ class CoreWorld(Watched):
         if sender is not None and sender.up:
             sender.clock.later(0.0, sender.unreachable, message.to)
 
-    # What mischief does
+    # What is watched, beside what all simulators watch
 
-    def leader(self) -> Process | None:
-        """The one that leads in the highest term."""
-        leaders = [process for process in self.voters if process.leads]
-        return max(leaders, key=lambda process: process.node.hard_state.term, default=None)
+    def first_commit(self, process: Process, index: int, term: int) -> None:
+        log = process.node.log
+        if index > log.base_index:
+            self.check(self._told.committed, index, log.entry(index).data)
+        super().first_commit(process, index, term)
+
+    def told(self, process: Process, data: bytes, index: int) -> None:
+        """A client has its answer."""
+        self.reads.acknowledge(index)
+        if data:
+            self.tally["acknowledged"] += 1
+            self.check(self._told.told, data, index)
+            self.mischief.at("a client is told", process.id)
+        else:
+            self.tally["reads"] += 1
+
+    # What mischief does
 
     def sync_failed(self, process: Process) -> None:
         """It ends itself."""
@@ -162,16 +128,6 @@ class CoreWorld(Watched):
         self.tally["failed syncs"] += 1
         self.kill(process, 0, "a sync failed")
         self.timeline.callLater(0.1, self.start, process)
-
-    def kill(self, process: Process, keep: int, how: str) -> None:
-        self.tally["crashes"] += 1
-        self.note(f"{process.id} dies, {how}")
-        self.rules.killed(process)
-        process.kill(keep)
-
-    def start(self, process: Process) -> None:
-        if process.ended:
-            process.boot()
 
     def stop(self, process: Process, patience: float) -> None:
         """SIGTERM: a leader hands over first, for at most a second."""
@@ -188,39 +144,14 @@ class CoreWorld(Watched):
             else:
                 self.note(f"{process.id} stops")
                 process.disk.state.sync()
-                self._end(process)
+                self.end(process)
 
         def killed() -> None:
             if not life.ended:
-                self._end(process)
+                self.end(process)
 
         life.later(0.0, over)
         self.timeline.callLater(patience, killed)
-
-    def _end(self, process: Process) -> None:
-        self.rules.killed(process)
-        process.kill()
-
-    def may_forget(self, process: Process) -> bool:
-        """See `simulation.faults`: what a disk may forget."""
-        return self.failing_disk is None and all(map(self.counts, self.voters)) and not self._change_under_way()
-
-    def _change_under_way(self) -> bool:
-        if self.registrar is None or self.rules.views.present is None:
-            return False
-        return self._asked >= self.rules.views.present.place or self.registrar.store.view != self.rules.views.present
-
-    def all_is_well(self) -> bool:
-        leader = self.leader()
-        return (
-            leader is not None
-            and leader.node.leadership is not None
-            and leader.node.leadership.serves
-            and self.config.hand_over_ticks is None
-            and self.may_forget(leader)
-            and self.mischief.nothing_lasts
-            and all(p.up and not p.clock.paused and not p.disk.full and not p.disk.stalled for p in self.voters)
-        )
 
     # The register
 
@@ -228,26 +159,8 @@ class CoreWorld(Watched):
         """May the register's disk be lost? Here one replica that has the latest view on its own is enough: whoever takes
         over waits for all of them, and so for the disks of all that are in sync by it."""
         view = self.rules.views.present
-        known = any(voter.disk.hard_state.view == view for voter in self.voters)
-        there = view is not None and all(view.in_sync.get(v.id, v.disk.uuid) == v.disk.uuid for v in self.voters)
-        return known and there and self.failing_disk is None and self._register_rests()
-
-    def nobody_knows_yet(self) -> bool:
-        """The register has stored a view, and everyone has the one before on disk."""
-        before = self.rules.views.before
-        known = before is not None and all(voter.up and voter.disk.hard_state.view == before for voter in self.voters)
-        return known and self.failing_disk is None and all(map(self._was_in_sync, self.voters)) and self._register_rests()
-
-    def _was_in_sync(self, process: Process) -> bool:
-        before = self.rules.views.before
-        return before is not None and before.in_sync.get(process.id, process.disk.uuid) == process.disk.uuid
-
-    def _register_rests(self) -> bool:
-        return self.registrar is not None and not self.registrar.writing
-
-    def start_register(self) -> None:
-        if self.registrar is not None and not self.registrar.up:
-            self.registrar.boot()
+        known = view is not None and any(voter.disk.hard_state.view == view for voter in self.voters)
+        return known and self.failing_disk is None and self.has_all_of(view) and self.register_rests()
 
     # The run
 
@@ -261,7 +174,7 @@ class CoreWorld(Watched):
             client.begin()
         self.mischief.begin()
         self._advance(self.plan.seconds)
-        self._heal()
+        self.heal()
         self._rest()
         self.tally["seconds"] = round(self.timeline.now)
 
@@ -275,58 +188,24 @@ class CoreWorld(Watched):
         except Exception:
             self.violate(f"a process has ended itself: {traceback.format_exc()}")
         if self.violation:
-            raise self._failed(self.violation)
+            raise self.failed(self.violation)
 
-    def _failed(self, what: str) -> Failed:
-        return Failed(self.plan, self._violated_at if self.violation else self.timeline.now, what)
-
-    def _heal(self) -> None:
-        self.note("everything is healed")
-        self.mischief.heal()
-        self.links.calm()
-        self.failing_disk = None
-        for process in self.processes.values():
-            process.disk.heal()
-            if process.ended:
-                process.boot()
-            else:
-                process.clock.resume()
-                process.release()
-        if self.registrar is not None:
-            self.start_register()
-            self.registrar.clock.resume()
+    def heal(self) -> None:
+        super().heal()
         for client in self.clients.values():
-            client.close()
+            client.close_shop()
 
     def _rest(self) -> None:
         """Everything is answered, and all logs are equal, within `REST` seconds; and what was promised still holds."""
         end = self.timeline.now + REST
-        while unrest := self._unrest():
+        while unrest := self.unrest():
             if self.timeline.now >= end:
-                raise self._failed(f"not at rest {REST} s after everything was healed: {unrest}")
+                raise self.failed(f"not at rest {REST} s after everything was healed: {unrest}")
             self._advance(self.timeline.now + 0.25)
         heads = {process.id: process.disk.state.head.digest for process in self.processes.values()}
         if len(set(heads.values())) != 1:
-            raise self._failed(f"the logs differ: {heads}")
+            raise self.failed(f"the logs differ: {heads}")
         self.note(f"at rest: {self.tally['acknowledged']} acknowledged, digest {min(heads.values()):08x}")
-
-    def _unrest(self) -> str:
-        """What is not as it should be, "" if all is."""
-        leader = self.leader()
-        if leader is None:
-            return "nobody leads"
-        last = leader.node.log.last_index
-        for process in self.processes.values():
-            if not process.up:
-                return f"{process.id} is down"
-            node, applied = process.node, process.disk.state.head.applied
-            if node.leader != leader.id or applied != last:
-                return f"{process.id} follows {node.leader} at {applied} of {last}"
-            if process in self.voters and not node.named:
-                return f"{process.id} is not named"
-        return "; ".join(
-            f"{client.id} waits for {waits}" for client in self.clients.values() if (waits := client.waits_for())
-        )
 
 
 def _uuids(node: str) -> Iterator[str]:

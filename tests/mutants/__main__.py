@@ -9,8 +9,9 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.mutants.mutant import LANES, PLANS, ROOT, Found, Mutant, hunt, mutants
+from tests.mutants.mutant import PLANS, ROOT, Found, Mutant, hunt, mutants
 from tests.mutants.replay import made_small, replay
+from tests.simulation.lanes import LANES
 
 
 def search(mutant: Mutant, first: int, schedules: int) -> list[tuple[str, Found]]:
@@ -21,8 +22,8 @@ def search(mutant: Mutant, first: int, schedules: int) -> list[tuple[str, Found]
 def record(mutant: Mutant, found: Found) -> None:
     """Keep its plan, made small; the program itself must hold what it promises under it."""
     with mutant.tree() as tree:
-        plan = made_small(tree, found.plan, found.at)
-    broken = replay(ROOT, plan)
+        plan = made_small(tree, mutant.lane, found.plan)
+    broken = replay(ROOT, mutant.lane, plan)
     if broken is not None:
         raise AssertionError(f"the program itself breaks a promise under a plan of {mutant.name}: {broken['what']}\n{plan}")
     PLANS.mkdir(exist_ok=True)
@@ -35,7 +36,7 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, help="search so many, instead of as many as each patch states")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--jobs", type=int, default=2, help="how many searches at once")
-    parser.add_argument("--lane", choices=LANES, action="append", help="only mutants that this lane is to find")
+    parser.add_argument("--lane", choices=tuple(LANES), action="append", help="only mutants that this lane is to find")
     parser.add_argument("--record", action="store_true", help="keep a small plan for each")
     options = parser.parse_args()
     chosen = [mutant for mutant in mutants(tuple(options.names)) if mutant.lane in (options.lane or LANES)]

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from attrs import frozen
 
+from tests.simulation.lanes import ELECTIONS, LANES
+
 ROOT = Path(__file__).parents[2]
 PATCHES, PLANS = Path(__file__).parent / "patches", Path(__file__).parent / "plans"
-ELECTIONS = ("raft", "appointed")
-LANES = ("orders", "store", "operator")
 PATIENCE = 180.0
 """Seconds that a schedule may take, on a machine that has much else to do: far more than one does."""
 
@@ -36,10 +36,9 @@ class Unfit(Exception):
 class Mutant:
     """`wrong` is its fault in a line, `breaks` the rule that it breaks: a section of the design, of a paper.
 
-    `elections` are the ways to elect under which it must be found, within `schedules` from any seed on. `lane` says what a
-    schedule must have in it: `orders` (replicas of the ledger and clients of their leader), `store` (catalogs, feeds and
-    caches as well), `operator` (someone who accepts a loss as well). Where it has a `theme`, the pattern of faults that
-    such a mistake needs (tests/simulation/themes.py), only schedules with this theme are searched.
+    `elections` are the ways to elect under which it must be found, in this `lane` (tests/simulation/lanes.py) and within
+    `schedules` from any seed on; 0 where no number is stated. Where it has a `theme`, the pattern of faults that such a
+    mistake needs, only schedules with this theme are searched.
     """
 
     name: str

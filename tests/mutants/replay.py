@@ -24,15 +24,15 @@ class Broke(Exception):
     """The child ended without an answer."""
 
 
-def replay(tree: Path, plan: str) -> dict[str, Any] | None:
+def replay(tree: Path, lane: str, plan: str) -> dict[str, Any] | None:
     """What `play.replay` says of this plan with the `toystore` of this tree. Raises Broke."""
-    found: dict[str, Any] | None = in_tree(tree, "tests.mutants.play", "replay", plan)
+    found: dict[str, Any] | None = in_tree(tree, "tests.mutants.play", "replay", lane, plan)
     return found
 
 
-def made_small(tree: Path, plan: str, at: float, trials: int = 60) -> str:
+def made_small(tree: Path, lane: str, plan: str) -> str:
     """A plan with few faults under which the mutant in this tree still breaks a promise. Raises Broke."""
-    return str(in_tree(tree, "tests.mutants.record", "made_small", plan, at, trials))
+    return str(in_tree(tree, "tests.mutants.play", "made_small", lane, plan))
 
 
 def in_tree(tree: Path, module: str, function: str, *arguments: Any) -> Any:

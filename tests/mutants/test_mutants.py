@@ -4,22 +4,18 @@ from the first seed on in `tox -e long`. The program holds what it promises unde
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 import pytest
 from attrs import evolve
 
 from tests.mutants.mutant import PATCHES, PLANS, ROOT, Mutant, Unfit, hunt, mutants
-from tests.mutants.record import smaller
 from tests.mutants.replay import replay
-from tests.simulation.plan import Fault, Plan
-from tests.simulation.world import World
+from tests.simulation.lanes import LANES
+from tests.simulation.plan import Plan
 
 ALL = mutants()
 RECORDED = [mutant for mutant in ALL if mutant.recorded.exists()]
-STORES = find_spec("tests.simulation.store_swarm") is not None
-"""Can the simulator play whole stores?"""
-SEARCHED = [mutant for mutant in ALL if mutant.schedules and (STORES or mutant.lane != "store")]
+SEARCHED = [mutant for mutant in ALL if mutant.schedules]
 
 
 def of_each(some: list[Mutant]) -> Callable[..., pytest.MarkDecorator]:
@@ -49,11 +45,11 @@ class TestAMutant:
 class TestARecordedPlan:
     def test_breaks_a_promise_of_the_mutant(self, mutant: Mutant) -> None:
         with mutant.tree() as tree:
-            found = replay(tree, mutant.recorded.read_text())
+            found = replay(tree, mutant.lane, mutant.recorded.read_text())
         assert found is not None, f"to record another: python -m tests.mutants {mutant.name} --record"
 
     def test_breaks_none_of_the_program(self, mutant: Mutant) -> None:
-        World(Plan.from_json(mutant.recorded.read_bytes())).play()
+        assert LANES[mutant.lane].play(Plan.from_json(mutant.recorded.read_bytes())).what == ""
 
 
 def test_every_recorded_plan_has_its_mutant() -> None:
@@ -80,31 +76,3 @@ class TestAPatch:
     def test_that_does_not_exist_is_told(self) -> None:
         with pytest.raises(Unfit, match="there is no mutant nonsense"):
             mutants(("nonsense",))
-
-
-class TestSmaller:
-    """Against a cluster that fails where two certain faults are there, after the later of them."""
-
-    def fails(self, plan: Plan) -> float | None:
-        times = {fault.kind: fault.at for fault in plan.faults}
-        if not {"wipe", "crash"} <= times.keys() or plan.seconds < times["crash"]:
-            return None
-        return times["crash"]
-
-    def test_keeps_what_is_needed_and_no_more(self) -> None:
-        faults = tuple(Fault("wipe" if at == 3 else "crash" if at == 11 else "cut", at=float(at)) for at in range(20))
-        small = smaller(Plan(1, faults=faults), 11.0, self.fails, trials=100)
-        assert [fault.kind for fault in small.faults] == ["wipe", "crash"]
-        assert small.seconds == pytest.approx(11.05)
-
-    def test_stops_after_so_many_trials(self) -> None:
-        tried: list[Plan] = []
-
-        def fails(plan: Plan) -> float | None:
-            tried.append(plan)
-            return None
-
-        faults = tuple(Fault("cut", at=float(at)) for at in range(20))
-        plan = Plan(1, faults=faults)
-        assert smaller(plan, 20.0, fails, trials=5) is not None
-        assert len(tried) <= 6

@@ -1,5 +1,6 @@
 """Plays runs: `python -m tests.simulation 123 --trace`, `python -m tests.simulation 1 --count 100 --election appointed`.
 
+`--lane core` plays the core alone, `--lane whole` the whole store.
 `--plan FILE` plays the plan in a file, `--write FILE` writes that of the seed. `--shrink [FILE]` takes the plan in the file,
 or else the first of the seeds that fails, and reduces it to a few faults; `--out FILE` keeps what is left.
 `--diagram` draws what was said and done before the violation, `--svg FILE` as a picture.
@@ -17,22 +18,26 @@ from time import process_time
 from twisted.logger import globalLogBeginner
 
 from tests.simulation import diagram
-from tests.simulation.lanes import LANES, lane_of
+from tests.simulation.lanes import ELECTIONS, LANES, Lane, lane_of
 from tests.simulation.plan import Plan
 from tests.simulation.shrink import Budget, HoldsError, shrink
-from tests.simulation.tape import RecordedWorld
-from tests.simulation.world import Failed, World
+from tests.simulation.tape import Tape
+from tests.simulation.witness import Failed
 
 
 def main() -> int:
-    options = _options().parse_args()
+    parser = _options()
+    options = parser.parse_args()
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     plan = options.plan or (options.shrink if isinstance(options.shrink, Path) else None)
     if plan is not None:
         plans = [Plan.from_json(plan.read_bytes())]
     else:
         seeds = range(options.seed, options.seed + options.count)
-        plans = [LANES[options.lane].draw(seed, options.election) for seed in seeds]
+        try:
+            plans = [LANES[options.lane or "orders"].draw(seed, options.election, options.theme) for seed in seeds]
+        except ValueError as error:
+            parser.error(str(error))
     plans = [plan.without(*options.without) for plan in plans]
     if options.write is not None:
         options.write.write_text(plans[0].to_json())
@@ -49,8 +54,9 @@ def _options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("seed", type=int, nargs="?", default=1, help="the first seed")
     add("--count", type=int, default=1, help="how many seeds, from that one on")
-    add("--election", choices=("raft", "appointed"), default="raft", help="how the leader is chosen")
-    add("--lane", choices=tuple(LANES), default="orders", help="what is simulated")
+    add("--election", choices=ELECTIONS, default="raft", help="how the leader is chosen")
+    add("--lane", choices=tuple(LANES), help="what is simulated (default: orders, or what the plan is of)")
+    add("--theme", default="", help="only plans with this theme (see tests.simulation.themes, and those of the lane)")
     add("--plan", type=Path, help="play this plan instead")
     add("--write", type=Path, help="write the plan of the first seed, and play nothing")
     add("--without", action="append", default=[], metavar="KIND", help="take a kind of fault away")
@@ -70,45 +76,43 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
+def _lane(plan: Plan, options: argparse.Namespace) -> Lane:
+    return LANES[options.lane] if options.lane else lane_of(plan)
+
+
 def _play(plans: list[Plan], options: argparse.Namespace) -> int:
-    failed, total = 0, Counter[str]()
+    failed, total, points = 0, Counter[str](), Counter[str]()
     began = process_time()
     for count, plan in enumerate(plans, 1):
-        world = World(plan, print if options.trace else None, _show if options.messages else None)
-        try:
-            world.play()
-        except Failed as error:
+        outcome = _lane(plan, options).play(plan, print if options.trace else None, _show if options.messages else None)
+        if outcome.what:
             failed += 1
-            print(f"run {count}: {error}", flush=True)
-        total += world.tally
+            print(f"run {count}: {Failed(plan, outcome.at, outcome.what)}", flush=True)
+        total += outcome.tally
+        points += outcome.points
         if options.hash:
-            print(world.trace_hash)
+            print(plan.seed, outcome.fingerprint)
         if failed and options.until_violation:
             break
     seconds = process_time() - began
-    print(
-        f"{count} runs in {seconds:.1f} s: {', '.join(f'{n} {what}' for what, n in sorted(total.items()))}; {failed} failed"
-    )
+    tally = ", ".join(f"{n} {what}" for what, n in sorted(total.items()))
+    print(f"{count} runs in {seconds:.1f} s: {tally}; {len(points)} points hit; {failed} failed")
     return 1 if failed else 0
 
 
 def _draw(plan: Plan, options: argparse.Namespace) -> int:
-    world = RecordedWorld(plan)
-    said = "holds: no promise was broken"
-    try:
-        world.play()
-    except Failed as error:
-        said = str(error)
+    tape = Tape.of(plan)
+    outcome = _lane(plan, options).play(plan, tape.line, tape.message)
     nodes = [name for name in options.nodes.split(",") if name]
     last = options.last / 1_000 if options.last is not None else None
-    chosen = diagram.rows(world.tape, nodes, last, options.rows)
+    chosen = diagram.rows(tape, nodes, last, options.rows)
     if options.svg is not None:
-        options.svg.write_text(diagram.svg(world.tape, chosen, nodes))
+        options.svg.write_text(diagram.svg(tape, chosen, nodes))
     else:
         print("\n".join(f"  {fault}" for fault in plan.faults))
-        print(diagram.text(world.tape, chosen, nodes))
-    print(said)
-    return 1 if world.violation else 0
+        print(diagram.text(tape, chosen, nodes))
+    print(Failed(plan, outcome.at, outcome.what) if outcome.what else "holds: no promise was broken")
+    return 1 if outcome.what else 0
 
 
 def _show(now: float, message: object, delays: object) -> None:
@@ -121,7 +125,7 @@ def _shrink(plans: list[Plan], options: argparse.Namespace) -> int:
         try:
             shrunk = shrink(
                 plan,
-                lane_of(plan).play,
+                _lane(plan, options).play,
                 Budget(options.runs, options.seconds),
                 lambda line: print(f"... {line}", flush=True),
             )
@@ -129,7 +133,8 @@ def _shrink(plans: list[Plan], options: argparse.Namespace) -> int:
             continue
         options.out.write_text(shrunk.plan.to_json())
         print(f"seed {plan.seed}, {plan.election}: {shrunk}")
-        print(f"To repeat it: python -m tests.simulation --plan {options.out} --diagram")
+        lane = f" --lane {options.lane}" if options.lane else ""
+        print(f"To repeat it: python -m tests.simulation --plan {options.out}{lane} --diagram")
         return 0
     print(f"none of {len(plans)} plans breaks a promise: there is nothing to shrink")
     return 1

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from tests.simulation.clock import Timeline, VirtualClock
 from toystore.consensus.messages import Message, NodeId
-from toystore.consensus.node import NodeConfig
+from toystore.consensus.node import Node, NodeConfig
 from toystore.consensus.register import RegisterConfig
 from toystore.consensus.views import View
 from toystore.frontend.appointer import Appointer
@@ -96,8 +96,22 @@ class Process:
         return self.clock.ended
 
     @property
+    def node(self) -> Node:
+        return self.replica.node
+
+    @property
     def leads(self) -> bool:
-        return self.up and self.replica.node.leadership is not None
+        return self.up and self.node.leadership is not None
+
+    def term(self) -> int:
+        return self.node.hard_state.term
+
+    def act(self) -> None:
+        """Do what its core has ready."""
+        self.replica._act()
+
+    def compact_disk(self, index: int) -> None:
+        self.replica._storage.compact(index).addErrback(self.replica._fail)
 
     def release(self) -> None:
         """Let a stalled disk go on; a process that is paused hears of it later."""
@@ -298,6 +312,9 @@ class Cluster:
         return [self.processes[node] for node in self.config.voters]
 
     def leader(self) -> Process | None:
-        """The one that leads in the highest term."""
-        leaders = [process for process in self.voters if process.leads]
-        return max(leaders, key=lambda process: process.replica.term(), default=None)
+        return leading(self.voters)
+
+
+def leading(voters: Sequence[Process]) -> Process | None:
+    """The one that leads in the highest term."""
+    return max((voter for voter in voters if voter.leads), key=lambda voter: voter.term(), default=None)

@@ -28,7 +28,7 @@ from tests.simulation.plan import ANYONE, Fault
 from toystore.consensus.messages import Append, Heartbeat, Message, Ping, Reply, Vote, VoteReply
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.stage import Stage
 
 QUIET = 2.0
 """Seconds without other faults around a lie."""
@@ -37,7 +37,7 @@ TERM = 1.5
 """Seconds that a process has to stop when it is told to."""
 
 
-def target(world: World, wrong: Fault) -> Process | None:
+def target(world: Stage, wrong: Fault) -> Process | None:
     """The process that it is about; None where there is none now."""
     if wrong.who == LEADER:
         return world.leader()
@@ -47,14 +47,14 @@ def target(world: World, wrong: Fault) -> Process | None:
 # Links --------------------------------------------------------------------------------------------------------------
 
 
-def _trouble(world: World, pairs: Iterable[tuple[str, str]], only: tuple[type[Message], ...] = (), **what: float) -> End:
+def _trouble(world: Stage, pairs: Iterable[tuple[str, str]], only: tuple[type[Message], ...] = (), **what: float) -> End:
     trouble = Trouble(only=only, **what)
     for sender, to in pairs:
         world.links.trouble(sender, to, trouble)
     return lambda: world.links.end(trouble)
 
 
-def _between(world: World, wrong: Fault) -> list[tuple[str, str]]:
+def _between(world: Stage, wrong: Fault) -> list[tuple[str, str]]:
     """The links from `who` to `whom`; none where there is no leader, and one is meant."""
     who, whom = _named(world, wrong.who), [_named(world, to) for to in wrong.whom or (ANYONE,)]
     return [(who, to) for to in whom if who is not None and to is not None]
@@ -71,39 +71,39 @@ KINDS: dict[str, tuple[type[Message], ...]] = {
 
 
 @fault("drop", *KINDS)
-def drop(world: World, wrong: Fault) -> End:
+def drop(world: Stage, wrong: Fault) -> End:
     return _trouble(world, _between(world, wrong), KINDS[wrong.way], drop=wrong.share)
 
 
 @fault("duplicate")
-def duplicate(world: World, wrong: Fault) -> End:
+def duplicate(world: Stage, wrong: Fault) -> End:
     return _trouble(world, _between(world, wrong), duplicate=wrong.share, lateness=wrong.by)
 
 
 @fault("reorder")
-def reorder(world: World, wrong: Fault) -> End:
+def reorder(world: Stage, wrong: Fault) -> End:
     return _trouble(world, _between(world, wrong), reorder=wrong.share, lateness=wrong.by)
 
 
 @fault("delay", "of any kind", "replies")
-def delay(world: World, wrong: Fault) -> End:
+def delay(world: Stage, wrong: Fault) -> End:
     return _trouble(world, _between(world, wrong), KINDS[wrong.way], delay=wrong.by)
 
 
 @fault("echo")
-def echo(world: World, wrong: Fault) -> End:
+def echo(world: Stage, wrong: Fault) -> End:
     """Everything comes once more, later."""
     return _trouble(world, _between(world, wrong), echo=wrong.by)
 
 
 @fault("clog")
-def clog(world: World, wrong: Fault) -> End:
+def clog(world: Stage, wrong: Fault) -> End:
     """Nothing arrives until the end; then all of it."""
     return _trouble(world, _between(world, wrong), clogged_until=world.timeline.now + wrong.seconds)
 
 
 @fault("half-open")
-def half_open(world: World, wrong: Fault) -> End:
+def half_open(world: Stage, wrong: Fault) -> End:
     """Whoever dies there dies like a machine without power: nobody is told, connections stay as they are."""
     return _trouble(world, [(wrong.who, ANYONE), (ANYONE, wrong.who)], silent=True)
 
@@ -113,7 +113,7 @@ def half_open(world: World, wrong: Fault) -> End:
 
 @fault("cut", "register", election="appointed")
 @fault("cut", "one", "in", "out", "pair", "halves", "ring", "clients")
-def cut(world: World, wrong: Fault) -> End | bool:
+def cut(world: Stage, wrong: Fault) -> End | bool:
     """`who` from all replicas (both ways, or only what comes in or goes out), from one other, or with `whom` from all the
     rest; everyone from all but two neighbours; `who` from its clients; `who` from the one that appoints."""
     node = _named(world, wrong.who)
@@ -122,12 +122,12 @@ def cut(world: World, wrong: Fault) -> End | bool:
     return _trouble(world, list(_cut_pairs(world, wrong.way, node, wrong.whom)), cut=True)
 
 
-def _named(world: World, who: str) -> str | None:
+def _named(world: Stage, who: str) -> str | None:
     leader = world.leader()
     return (leader.id if leader is not None else None) if who == LEADER else who
 
 
-def _cut_pairs(world: World, way: str, node: str, whom: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _cut_pairs(world: Stage, way: str, node: str, whom: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     replicas = [*world.processes, *([REGISTRAR] if world.registrar is not None else [])]
     if way == "ring":
         names = list(world.processes)
@@ -157,7 +157,7 @@ def _cut_pairs(world: World, way: str, node: str, whom: tuple[str, ...]) -> Iter
 
 
 @fault("crash", "loses", "keeps", "keeps a part", "tears")
-def crash(world: World, wrong: Fault) -> bool | None:
+def crash(world: Stage, wrong: Fault) -> bool | None:
     """SIGKILL, or no power: what was being written is lost, is there, or is there in part (`share`); or its last write is
     torn, which the next open takes for none."""
     process = target(world, wrong)
@@ -183,7 +183,7 @@ def _kept(wrong: Fault, process: Process) -> int:
 
 
 @fault("restart of all", "loses", "keeps")
-def restart_all(world: World, wrong: Fault) -> None:
+def restart_all(world: Stage, wrong: Fault) -> None:
     """The lights go out; they are back one after the other."""
     for place, process in enumerate(world.processes.values()):
         if process.up:
@@ -192,19 +192,19 @@ def restart_all(world: World, wrong: Fault) -> None:
 
 
 @fault("rolling restart")
-def rolling_restart(world: World, wrong: Fault) -> None:
+def rolling_restart(world: Stage, wrong: Fault) -> None:
     """One after the other is told to stop, and started again."""
     for place, process in enumerate(world.processes.values()):
         world.clock.callLater(place * (wrong.seconds + TERM), _stop, world, process, wrong.seconds)
 
 
 @fault("stop")
-def stop(world: World, wrong: Fault) -> bool | None:
+def stop(world: Stage, wrong: Fault) -> bool | None:
     process = target(world, wrong)
     return None if process is not None and _stop(world, process, wrong.seconds) else False
 
 
-def _stop(world: World, process: Process, seconds: float) -> bool:
+def _stop(world: Stage, process: Process, seconds: float) -> bool:
     able = process.up and not process.clock.paused and not world.mischief.over
     if able:
         world.stop(process, TERM)
@@ -213,7 +213,7 @@ def _stop(world: World, process: Process, seconds: float) -> bool:
 
 
 @fault("pause")
-def pause(world: World, wrong: Fault) -> End | bool:
+def pause(world: Stage, wrong: Fault) -> End | bool:
     process = target(world, wrong)
     if process is None or not process.up or process.clock.paused:
         return False
@@ -222,13 +222,13 @@ def pause(world: World, wrong: Fault) -> End | bool:
 
 
 @fault("transfer")
-def transfer(world: World, wrong: Fault) -> bool | None:
+def transfer(world: Stage, wrong: Fault) -> bool | None:
     """The leader hands over to `who`, as an operator may ask."""
     leader = world.leader()
     if leader is None or leader.clock.paused:
         return False
-    given = leader.replica.node.transfer(wrong.who if wrong.who in world.config.voters and wrong.who != leader.id else None)
-    leader.replica._act()
+    given = leader.node.transfer(wrong.who if wrong.who in world.config.voters and wrong.who != leader.id else None)
+    leader.act()
     return None if given is not None else False
 
 
@@ -236,7 +236,7 @@ def transfer(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("register dies", "loses", "keeps", election="appointed")
-def register_dies(world: World, wrong: Fault) -> bool | None:
+def register_dies(world: Stage, wrong: Fault) -> bool | None:
     """A view that was being written is on its disk, or is not."""
     registrar = world.registrar
     if registrar is None or not registrar.up:
@@ -247,7 +247,7 @@ def register_dies(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("register pauses", election="appointed")
-def register_pauses(world: World, wrong: Fault) -> End | bool:
+def register_pauses(world: Stage, wrong: Fault) -> End | bool:
     registrar = world.registrar
     if registrar is None or not registrar.up or registrar.clock.paused:
         return False
@@ -256,7 +256,7 @@ def register_pauses(world: World, wrong: Fault) -> End | bool:
 
 
 @fault("register is lost", election="appointed")
-def register_is_lost(world: World, wrong: Fault) -> bool | None:
+def register_is_lost(world: Stage, wrong: Fault) -> bool | None:
     registrar = world.registrar
     if registrar is None or not registrar.up or not (world.all_remember() or world.nobody_knows_yet()):
         return False
@@ -271,13 +271,13 @@ def register_is_lost(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("slow disk")
-def slow_disk(world: World, wrong: Fault) -> End:
+def slow_disk(world: Stage, wrong: Fault) -> End:
     """Some writes take `by` seconds longer."""
     return world.slow_writes(wrong.who, wrong.share, wrong.by)
 
 
 @fault("stall")
-def stall(world: World, wrong: Fault) -> End | bool:
+def stall(world: Stage, wrong: Fault) -> End | bool:
     """Syncs do not end."""
     process = target(world, wrong)
     if process is None or not process.up or process.disk.stalled:
@@ -287,7 +287,7 @@ def stall(world: World, wrong: Fault) -> End | bool:
 
 
 @fault("full disk")
-def full_disk(world: World, wrong: Fault) -> End | bool:
+def full_disk(world: Stage, wrong: Fault) -> End | bool:
     process = target(world, wrong)
     if process is None or process.disk.full:
         return False
@@ -300,9 +300,9 @@ def full_disk(world: World, wrong: Fault) -> End | bool:
 
 
 @fault("failed sync")
-def failed_sync(world: World, wrong: Fault) -> bool | None:
+def failed_sync(world: Stage, wrong: Fault) -> bool | None:
     process = target(world, wrong)
-    if process is None or not process.up or not world.may_forget(process):
+    if process is None or not process.up or not world.may_forget():
         return False
     world.failing_disk = process
     process.disk.fail_next_save()
@@ -310,10 +310,10 @@ def failed_sync(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("rot")
-def rot(world: World, wrong: Fault) -> bool | None:
+def rot(world: Stage, wrong: Fault) -> bool | None:
     """A bit flips in one of the rows on its disk; nobody knows until that is read."""
     process = target(world, wrong)
-    if process is None or not process.up or not world.may_forget(process):
+    if process is None or not process.up or not world.may_forget():
         return False
     rows = process.disk.rows()
     world.failing_disk = process
@@ -323,9 +323,9 @@ def rot(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("wipe")
-def wipe(world: World, wrong: Fault) -> bool | None:
+def wipe(world: Stage, wrong: Fault) -> bool | None:
     process = target(world, wrong)
-    if process is None or not process.up or not world.may_forget(process):
+    if process is None or not process.up or not world.may_forget():
         return False
     world.kill(process, 0, "its disk is wiped")
     world.forgetful[process.id] = process.disk.uuid
@@ -336,7 +336,7 @@ def wipe(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("lie", election="raft")
-def lie(world: World, wrong: Fault) -> bool | None:
+def lie(world: Stage, wrong: Fault) -> bool | None:
     """The disk goes back to what it held `seconds` ago, under the same uuid."""
     process = target(world, wrong)
     if process is None or not process.up or process.leads or not world.all_is_well():
@@ -367,17 +367,16 @@ def lie(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("compact")
-def compact(world: World, wrong: Fault) -> bool | None:
+def compact(world: Stage, wrong: Fault) -> bool | None:
     """The log is cut down to what is not applied, so that whoever lacks any of it needs a snapshot."""
     process = target(world, wrong)
     if process is None or not process.up or process.clock.paused:
         return False
-    replica = process.replica
-    index = replica.node.log.applied
-    if index <= replica.node.log.base_index:
+    log = process.node.log
+    if log.applied <= log.base_index:
         return False
-    replica.node.log.compact(index)
-    replica._storage.compact(index).addErrback(replica._fail)
+    log.compact(log.applied)
+    process.compact_disk(log.applied)
     return None
 
 
@@ -385,7 +384,7 @@ def compact(world: World, wrong: Fault) -> bool | None:
 
 
 @fault("wall clock jumps", "forward", "back")
-def wall_clock(world: World, wrong: Fault) -> End:
+def wall_clock(world: Stage, wrong: Fault) -> End:
     """By `by` seconds; it is set right at the end."""
     nodes = list(world.processes) if wrong.who == ALL else [wrong.who]
     by = wrong.by if wrong.way == "forward" else -wrong.by
@@ -400,7 +399,7 @@ def wall_clock(world: World, wrong: Fault) -> End:
 
 
 @fault("clock runs", "fast", "slow")
-def clock_rate(world: World, wrong: Fault) -> End | bool:
+def clock_rate(world: Stage, wrong: Fault) -> End | bool:
     """The monotonic clock, by a share of `by`."""
     process = target(world, wrong)
     if process is None:

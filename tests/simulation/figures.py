@@ -18,9 +18,7 @@ from time import monotonic, process_time
 from attrs import frozen
 from twisted.logger import globalLogBeginner
 
-from tests.simulation.lanes import LANES
-
-ELECTIONS = ("raft", "appointed")
+from tests.simulation.lanes import ELECTIONS, LANES
 
 
 @frozen

@@ -1,4 +1,6 @@
-"""The lanes: simulators that take plans. Shrinking, figures and the corpus need no more of one than this."""
+"""The lanes: simulators that take plans. Tests, shrinking, figures, the corpus and the search for mutants need no more of
+one than this.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +11,30 @@ from functools import partial
 
 from attrs import field, frozen
 
+from tests.core import swarm as core_swarm
+from tests.core.points import core_points
+from tests.core.world import CoreWorld
+from tests.simulation import swarm
 from tests.simulation.mischief import points_of
 from tests.simulation.plan import Fault, Plan
-from tests.simulation.swarm import draw
-from tests.simulation.world import Failed, World
+from tests.simulation.stage import Stage
+from tests.simulation.witness import Failed
+from tests.simulation.world import World
+
+ELECTIONS = ("raft", "appointed")
 
 
 @frozen
 class Outcome:
     """What came of a run. `what` is the promise that was broken `at` so many simulated seconds, "" where none was; `struck`
-    are the faults of the plan that did something, each as it was aimed."""
+    are the faults of the plan that did something, each as it was aimed; `fingerprint` is of all that happened."""
 
     tally: Counter[str] = field(factory=Counter)
     points: Counter[str] = field(factory=Counter)
     struck: Mapping[Fault, Fault] = field(factory=dict)
     at: float = 0.0
     what: str = ""
+    fingerprint: str = ""
 
 
 Play = Callable[[Plan], Outcome]
@@ -32,37 +42,44 @@ Play = Callable[[Plan], Outcome]
 
 @frozen
 class Lane:
-    """`draw` makes the plan of a seed under an election, `play` carries it out; `points` are all that it can hit there."""
+    """`draw` makes the plan of a seed under an election, and of a theme where one is named (ValueError where there is none
+    of that name); `world` carries it out; `points` are all that it can hit under an election."""
 
     name: str
-    draw: Callable[[int, str], Plan]
-    play: Play
+    draw: Callable[..., Plan]
+    world: Callable[..., Stage]
     points: Callable[[str], tuple[str, ...]]
 
-
-def play(plan: Plan) -> Outcome:
-    """A run of replicas, ledger and clients (`world`). What breaks the run itself has broken a promise as well."""
-    world = World(plan)
-    at, what = 0.0, ""
-    try:
-        world.play()
-    except Failed as failed:
-        at, what = failed.at, failed.what
-    except Exception:
-        at, what = world.timeline.now, f"the run itself broke: {traceback.format_exc()}"
-    return Outcome(world.tally, world.mischief.points, world.mischief.struck, at, what)
+    def play(
+        self,
+        plan: Plan,
+        trace: Callable[[str], None] | None = None,
+        messages: Callable[[float, object, object], None] | None = None,
+    ) -> Outcome:
+        """What breaks the run itself has broken a promise as well."""
+        world = self.world(plan, trace, messages)
+        at, what = 0.0, ""
+        try:
+            world.play()
+        except Failed as failed:
+            at, what = failed.at, failed.what
+        except Exception:
+            at, what = world.timeline.now, f"the run itself broke: {traceback.format_exc()}"
+        return Outcome(world.tally, world.mischief.points, world.mischief.struck, at, what, world.fingerprint)
 
 
 LANES = {
     lane.name: lane
     for lane in (
-        Lane("orders", draw, play, points_of),
-        Lane("whole", partial(draw, whole=True), play, partial(points_of, whole=True)),
+        Lane("core", core_swarm.draw, CoreWorld, core_points),
+        Lane("orders", swarm.draw, World, points_of),
+        Lane("whole", partial(swarm.draw, whole=True), World, partial(points_of, whole=True)),
     )
 }
-"""`orders`: replicas, ledger and clients of the leader; `whole`: catalogs, feeds and front ends with caches as well."""
+"""`core`: the core alone, over light disks; `orders`: replicas, ledger and clients of the leader; `whole`: catalogs, feeds
+and front ends with caches as well."""
 
 
 def lane_of(plan: Plan) -> Lane:
-    """The one whose plan it is."""
+    """Where a plan is played that does not say where."""
     return LANES["whole" if plan.whole else "orders"]

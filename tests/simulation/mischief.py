@@ -20,11 +20,11 @@ from attrs import evolve
 from tests.simulation.plan import ANYONE, Fault
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.stage import Stage
 
 End = Callable[[], None]
 """What undoes a fault that lasts; called once, when its time is up or everything is healed."""
-Strike = Callable[["World", Fault], "End | bool | None"]
+Strike = Callable[["Stage", Fault], "End | bool | None"]
 """Makes it so. False: it could not be, and nothing has changed."""
 
 MOMENTS = (
@@ -83,7 +83,7 @@ def moments_of(election: str, whole: bool = False) -> list[str]:
 class Mischief:
     """The faults of one run. `points` counts those that did something, by the names of `fault_points`."""
 
-    def __init__(self, world: World, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, world: Stage, faults: tuple[Fault, ...]) -> None:
         self._world = world
         self._faults = faults
         self._armed: dict[str, list[Fault]] = {}

@@ -1,6 +1,6 @@
 """The rules of the core and of the views (design 3 and 3.1), told what happens in a run.
 
-`World` calls this from its hooks; what must never happen is in checkers.py and view_checkers.py.
+`Witness` calls this from its hooks; what must never happen is in checkers.py and view_checkers.py.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from tests.simulation.checkers import CommitRises, OwnTermCounts
 from tests.simulation.cluster import Process
 from tests.simulation.view_checkers import Changes, Followers, Joining, Offices, Registers, Views
-from tests.simulation.watch import holds_on_disk
+from tests.simulation.watch import holds_on_disk, term_on_disk
 from toystore.consensus.messages import Append, Ask, Entry, HardState, Heartbeat, Message, Ping
 from toystore.consensus.views import NO_CLAIM, View
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.witness import Witness
 
 
 class Rules:
     """`views` has the latest stored view (`views.present`)."""
 
-    def __init__(self, world: World, voters: Sequence[str]) -> None:
+    def __init__(self, world: Witness, voters: Sequence[str]) -> None:
         self._world, self._check = world, world.check
         self._appointed = world.plan.election == "appointed"
         self.views, self._changes, self._joining = Views(), Changes(), Joining()
@@ -42,7 +42,7 @@ class Rules:
         view = process.disk.hard_state.view
         if self._appointed and view is not None:  # a crash may have kept a write of which nobody heard the end
             self._check(self._registers.held, process.id, view)
-        self._check(self._rises.started, process.id, process.disk.uuid, process.replica.node.log.applied)
+        self._check(self._rises.started, process.id, process.disk.uuid, process.node.log.applied)
 
     def _forgot(self, process: Process) -> None:
         """Its disk is another one."""
@@ -55,11 +55,11 @@ class Rules:
 
     def seen(self, process: Process) -> None:
         """It has had a turn."""
-        self._check(self._rises.committed, process.id, process.replica.node.log.commit)
+        self._check(self._rises.committed, process.id, process.node.log.commit)
         self._look_at_office(process)
 
     def _look_at_office(self, process: Process) -> None:
-        node = process.replica.node
+        node = process.node
         leads, led = node.hard_state.term if node.leadership is not None else None, self._office[process.id]
         if leads == led:
             return
@@ -98,8 +98,8 @@ class Rules:
 
     def asked_by(self, process: Process) -> list[Mapping[str, str]]:
         """The in-sync sets that it, as the leader it is, has asked for, and that may have been stored meanwhile."""
-        view, term = self.views.present, process.replica.term()
-        if view is None or process.replica.node.leadership is None:
+        view, term = self.views.present, process.term()
+        if view is None or process.node.leadership is None:
             return []
         asked = self._asked.get((process.id, term), ())
         return [ask.in_sync for ask in asked if ask.version >= view.version]
@@ -116,24 +116,24 @@ class Rules:
     # Logs
 
     def commits(self, process: Process, index: int, term: int) -> None:
-        node = process.replica.node
+        node = process.node
         self._joining.committed(index, term)
         if node.leadership is not None and index == node.log.commit:
             self._check(self._own_term.leader_commits, process.id, node.hard_state.term, index, term)
 
     def saves(self, process: Process, entries: Sequence[Entry]) -> None:
         """Over what is on its disk."""
-        state, during = process.disk.state, process.replica.node.hard_state.term
+        state, during = process.disk.state, process.term()
         new = {entry.index: entry.term for entry in entries}
         for index in range(max(entries[0].index, state.base_index + 1), state.last_index() + 1):
-            term = state.entries[index - state.base_index - 1].term
+            term = term_on_disk(process, index)
             if new.get(index) != term:
                 self._check(self._world.committed.dropped, process.id, index, term, during)
         if self._appointed and process in self._world.voters:
             self._check(self._followers.takes, process.id, during)
 
     def applied(self, process: Process, first: int, last: int) -> None:
-        self._check(self._rises.committed, process.id, process.replica.node.log.commit)
+        self._check(self._rises.committed, process.id, process.node.log.commit)
         self._check(self._rises.applied, process.id, first, last)
 
     def installed(self, process: Process, index: int) -> None:

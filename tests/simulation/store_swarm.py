@@ -13,12 +13,14 @@ from tests.simulation.plan import ANYONE, Fault, Plan
 MIXED = "mixed"
 
 
-def theme_of(plan: Plan) -> str:
+def some_theme(plan: Plan) -> str:
     return plan.stream("faults/store theme").choice((MIXED, MIXED, *_THEMES))
 
 
-def store_faults(plan: Plan) -> Iterator[Fault]:
-    theme = theme_of(plan)
+def store_faults(plan: Plan, theme: str) -> Iterator[Fault]:
+    """Raises ValueError where there is no such theme."""
+    if theme not in (MIXED, *_THEMES):
+        raise ValueError(f"there is no theme {theme!r} of the whole store; there are {MIXED}, {', '.join(_THEMES)}")
     for name, make in _THEMES.items():
         random = plan.stream(f"faults/store/{name}")
         if name == theme:

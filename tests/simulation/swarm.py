@@ -13,8 +13,8 @@ from attrs import evolve
 
 from tests.simulation.mischief import ALL, LEADER, REGISTER, moments_of
 from tests.simulation.plan import ANYONE, Fault, Plan, Shape
-from tests.simulation.store_swarm import MIXED, store_faults, theme_of
-from tests.simulation.themes import THEMES
+from tests.simulation.store_swarm import MIXED, some_theme, store_faults
+from tests.simulation.themes import known_under, named, with_theme
 from toystore.consensus.settings import Limits
 
 SECONDS = 27.0
@@ -27,22 +27,24 @@ comes once or never."""
 DROPS = ("of any kind", "of any kind", "appends", "heartbeats", "replies", "votes", "pings")
 
 
-def draw(seed: int, election: str = "raft", whole: bool = False, seconds: float = SECONDS) -> Plan:
-    plan = Plan(seed, election, whole, seconds)
+def draw(seed: int, election: str = "raft", theme: str = "", *, whole: bool = False) -> Plan:
+    """The plan of this seed; with a `theme`, one that has it. Raises ValueError where there is none of that name."""
+    plan = Plan(seed, election, whole, SECONDS)
     plan = evolve(plan, shape=_shape(plan.stream("shape"), whole))
     faults: list[Fault] = []
     choice = plan.stream("theme")
-    themed = choice.random() < THEMED
+    themed = choice.random() < THEMED or bool(theme)
     if whole:
-        themed = theme_of(plan) != MIXED
-        faults += store_faults(plan)
+        theme = theme or some_theme(plan)
+        themed = theme != MIXED
+        faults += store_faults(plan, theme)
     elif themed:
-        theme = choice.choice([theme for theme in THEMES if theme.election in ("", election)])
-        plan = evolve(plan, shape=evolve(plan.shape, **theme.shape))
-        faults += theme.make(plan.stream(f"theme/{theme.name}"), plan)
+        known = known_under(election)
+        some = choice.choice(list(known))
+        plan, faults = with_theme(plan, named(theme or some, known, election))
     sleep = plan.stream("faults/sleep")
     if not themed and sleep.random() < 0.06:
-        plan = evolve(plan, seconds=seconds + 40.0)
+        plan = evolve(plan, seconds=SECONDS + 40.0)
         faults.append(_sleep(sleep))
     few = choice.sample(sorted(_SWARM), choice.choice((0, 1, 2)))
     for name, (chance, low, high, make) in _SWARM.items():

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
 
-from tests.simulation.cluster import REGISTRAR, Process
+from tests.simulation.cluster import REGISTRAR
 from tests.simulation.plan import Plan
-from tests.simulation.watch import WatchedStorage
-from tests.simulation.world import World
 from toystore.consensus.messages import (
     Append,
     AppendReply,
     Ask,
-    Entry,
-    HardState,
     Heartbeat,
     HeartbeatReply,
     Message,
@@ -58,13 +53,22 @@ Event = Sent | Noted
 
 
 class Tape:
-    """`nodes` are the columns of a diagram, in order."""
+    """`nodes` are the columns of a diagram, in order. What a run tells of itself is given to `line` and `message`."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self.nodes = list(nodes)
         self.events: list[Event] = []
         self._views: dict[tuple[str, str], str] = {}
         self._commits: dict[tuple[str, str], int] = {}
+
+    @classmethod
+    def of(cls, plan: Plan) -> Tape:
+        """An empty one, with all nodes of the plan."""
+        shape = plan.shape
+        register = [REGISTRAR] if plan.election == "appointed" else []
+        fronts = [f"front-{n}" for n in range(1, shape.fronts + 1) if f"front-{n}" not in register]
+        names = [*(f"order-{n + 1}" for n in range(shape.voters)), *(f"catalog-{n + 1}" for n in range(shape.learners))]
+        return cls([*register, *names, *fronts] if register else [*fronts, *names])
 
     def message(self, at: float, message: Message, delays: Sequence[float]) -> None:
         pair, text = (message.sender, message.to), words(message)
@@ -143,40 +147,3 @@ def _view(view: View | None) -> str:
 
 def _numbers(nodes: Iterable[str]) -> str:
     return "+".join(sorted(node.rpartition("-")[2] for node in nodes))
-
-
-class RecordedWorld(World):
-    """A run that is taped: its messages, the lines of its trace, and what its disks have saved."""
-
-    def __init__(self, plan: Plan, trace: Callable[[str], None] | None = None) -> None:
-        shape = plan.shape
-        register = [REGISTRAR] if plan.election == "appointed" else []
-        fronts = [f"front-{n}" for n in range(1, shape.fronts + 1) if f"front-{n}" not in register]
-        names = [*(f"order-{n + 1}" for n in range(shape.voters)), *(f"catalog-{n + 1}" for n in range(shape.learners))]
-        self.tape = Tape([*fronts, *register, *names] if not register else [*register, *names, *fronts])
-
-        def line(text: str) -> None:
-            self.tape.line(text)
-            if trace is not None:
-                trace(text)
-
-        super().__init__(plan, line, self.tape.message)
-
-    def open_storage(self, process: Process) -> WatchedStorage:
-        return _RecordedStorage(self, process, self.tape)
-
-
-class _RecordedStorage(WatchedStorage):
-    def __init__(self, world: RecordedWorld, process: Process, tape: Tape) -> None:
-        super().__init__(world, process)
-        self._tape = tape
-
-    def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
-        return super().save(hard_state, entries).addCallback(self._noted, hard_state, entries)
-
-    def _noted(self, _: None, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
-        saved = [f"{entries[0].index}..{entries[-1].index}/t{entries[-1].term}"] if entries else []
-        if hard_state is not None:
-            vote = f", votes for {hard_state.vote}" if hard_state.vote else ""
-            saved.insert(0, _view(hard_state.view) if hard_state.view else f"t{hard_state.term}{vote}")
-        self._tape.events.append(Noted(self._world.timeline.now, self._process.id, f"has saved {', '.join(saved)}"))

@@ -8,8 +8,9 @@ import pytest
 
 from tests.simulation.diagram import rows, svg, text
 from tests.simulation.plan import Fault, Plan
-from tests.simulation.tape import RecordedWorld, Tape, words
-from tests.simulation.world import Failed
+from tests.simulation.tape import Tape, words
+from tests.simulation.witness import Failed
+from tests.simulation.world import World
 from toystore.consensus.messages import Append, AppendReply, Entry, Heartbeat, Kind, Ping, Vote, VoteReply
 from toystore.consensus.views import View
 
@@ -94,11 +95,12 @@ def test_messages_in_words(message: Vote, said: str) -> None:
 def test_of_a_run(election: str) -> None:
     """All nodes have their columns, what the disks save is there, and taping changes nothing."""
     plan = Plan(1, election, seconds=2.0, faults=(Fault("crash", "loses", 1.0, "leader", seconds=0.3),))
-    world = RecordedWorld(plan)
+    tape = Tape.of(plan)
+    world = World(plan, tape.line, tape.message)
     world.clock.callLater(1.5, world.violate, "the sky is falling")
     with pytest.raises(Failed, match="the sky is falling"):
         world.play()
-    drawn = text(world.tape, rows(world.tape, count=200))
+    drawn = text(tape, rows(tape, count=200))
     for sign in "★■✓✝○⚡":
         assert sign in drawn
     assert drawn.splitlines()[-3].endswith("VIOLATION the sky is falling")

@@ -5,11 +5,11 @@ A theme shapes the cluster, and repeats its pattern through the whole run, each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from tests.simulation.mischief import LEADER, points_of
 from tests.simulation.plan import ANYONE, Fault, Plan
@@ -277,3 +277,24 @@ THEMES: tuple[Theme, ...] = (
     Theme("heir", _heir, "appointed", {**QUICK, **_FEW, "voters": 3}),
     Theme("old leader", _old_leader, "", {**QUICK, "reads": 0.7, "rate": 12.0}),
 )
+
+
+def known_under(election: str, themes: Iterable[Theme] = THEMES) -> dict[str, Theme]:
+    """Those that make sense there, by their names."""
+    return {theme.name: theme for theme in themes if theme.election in ("", election)}
+
+
+def named(name: str, known: Mapping[str, Theme], election: str) -> Theme:
+    """Raises ValueError."""
+    if name not in known:
+        raise ValueError(f"there is no theme {name!r} where leaders are {_CHOSEN[election]}; there are {', '.join(known)}")
+    return known[name]
+
+
+_CHOSEN = {"raft": "elected", "appointed": "appointed"}
+
+
+def with_theme(plan: Plan, theme: Theme) -> tuple[Plan, list[Fault]]:
+    """The plan in a cluster of the theme's shape, and the faults of the theme."""
+    plan = evolve(plan, shape=evolve(plan.shape, **theme.shape))
+    return plan, list(theme.make(plan.stream(f"theme/{theme.name}"), plan))

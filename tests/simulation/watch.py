@@ -41,15 +41,10 @@ class WatchedStorage(MemoryStorage):
     def save(self, hard_state: HardState | None, entries: Sequence[Entry]) -> Deferred[None]:
         if entries:
             self._world.saving(self._process, entries)
-        return super().save(hard_state, entries).addCallback(self._saved, hard_state, bool(entries))
+        return super().save(hard_state, entries).addCallback(self._saved, hard_state, entries)
 
-    def _saved(self, _: None, hard_state: HardState | None, entries: bool) -> None:
-        world, process = self._world, self._process
-        if hard_state is not None:
-            world.rules.synced(process, hard_state)
-            world.mischief.at("a term is saved", process.id)
-        if entries:
-            world.mischief.at("entries are saved", process.id)
+    def _saved(self, _: None, hard_state: HardState | None, entries: Sequence[Entry]) -> None:
+        self._world.saved(self._process, hard_state, entries)
 
     def apply(self, entries: Sequence[Entry]) -> Deferred[list[Applied]]:
         return super().apply(entries).addCallback(self._applied)
@@ -60,47 +55,56 @@ class WatchedStorage(MemoryStorage):
 
     def install(self, info: SpoolInfo, spool: Spool) -> Deferred[Recovered]:
         def installed(found: Recovered) -> Recovered:
-            self._world.installed(self._process, info)
+            self._world.tally["partial snapshots"] += info.since > 0
+            self._world.installed(self._process, info.meta, self._process.disk.state.head.digest)
             return found
 
         return super().install(info, spool).addCallback(installed)
 
     def renew_uuid(self) -> Deferred[str]:
-        self._world.tally["renewals"] += 1
-        self._world.note(f"{self._process.id} takes a new uuid")
+        self._world.renewed(self._process)
         return super().renew_uuid()
 
 
+ARRIVES = "an acknowledgement arrives"
+SENT: dict[type, str] = {
+    AppendReply: "entries are acknowledged",
+    Vote: "a vote is asked for",
+    VoteReply: "a vote is sent",
+    Ask: "a change is asked for",
+    TimeoutNow: "leadership is handed over",
+    SnapshotChunk: "a snapshot is sent",
+}
+"""The moment (see `mischief`) at which a message leaves."""
+
+
 def moment_of(message: Message) -> str:
-    """The moment (see `mischief`) at which a message leaves, "" for none."""
-    match message:
-        case AppendReply(rejected=False):
-            return "entries are acknowledged"
-        case Vote():
-            return "a vote is asked for"
-        case VoteReply(granted=True, pre=False):
-            return "a vote is sent"
-        case Ask():
-            return "a change is asked for"
-        case TimeoutNow():
-            return "leadership is handed over"
-        case SnapshotChunk():
-            return "a snapshot is sent"
-        case _:
-            return ""
+    """That of `SENT`; "" for a refusal, a pre-vote, and what has none."""
+    moment = SENT.get(type(message), "")
+    if moment:
+        if isinstance(message, AppendReply):
+            return "" if message.rejected else moment
+        if isinstance(message, VoteReply):
+            return moment if message.granted and not message.pre else ""
+    return moment
+
+
+def term_on_disk(process: Process, index: int) -> int | None:
+    """The term of the entry, None where its log does not have it."""
+    state = process.disk.state
+    if state.base_index < index <= state.last_index():
+        return state.entries[index - state.base_index - 1].term
+    return state.base_term if index == state.base_index else None
 
 
 def holds_on_disk(process: Process, index: int, term: int) -> bool:
     """Is the entry on its disk?"""
-    state = process.disk.state
-    if index <= state.base_index:
-        return True
-    return index <= state.last_index() and state.entries[index - state.base_index - 1].term == term
+    return index <= process.disk.state.base_index or term_on_disk(process, index) == term
 
 
 def renames(process: Process, index: int) -> bool:
     """Is this a MEMBERS entry, and not the founding one?"""
-    log = process.replica.node.log
+    log = process.node.log
     return 1 < index > log.base_index and log.entry(index).kind is Kind.MEMBERS
 
 

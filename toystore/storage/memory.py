@@ -80,8 +80,10 @@ class MemoryDisk:
             self._storage.go_on()
 
     def heal(self) -> None:
-        """It has room again, and no sync fails any more; what stalls is let go by `release`."""
+        """It has room again, no sync fails any more, and of the rows that nobody has met yet none is broken. What stalls is
+        let go by `release`."""
         self.full = self._failing = False
+        self.state.rotten.clear()
 
     @property
     def waiting(self) -> int:
@@ -117,10 +119,6 @@ class MemoryDisk:
     def condemned(self) -> bool:
         """A row was found to be broken: the next open puts the state aside."""
         return bool(self._condemned)
-
-    def mend(self) -> None:
-        """No row is broken, of those that nobody has met yet."""
-        self.state.rotten.clear()
 
     def condemn(self, error: Rotten) -> None:
         """The next open puts the state aside."""
