@@ -131,20 +131,25 @@ def test_a_snapshot_in_slices_is_as_of_one_index(tmp_path: Path, since: int) -> 
     ]
 
 
-@pytest.mark.usefixtures("small_slices")
-def test_a_hash_ends_where_another_state_is_installed(tmp_path: Path) -> None:
-    stepped, sender = SteppedWorld(tmp_path / "s"), MemoryWorld(tmp_path)
+def under_way(stepped: SteppedWorld, sender: MemoryWorld, *begin: Callable[[], Deferred[Any]]) -> list[Deferred[Any]]:
+    """What has begun when a later state, that of `sender`, is installed."""
     sender.open()
     log = Log()
     entries = [log.command(TOYS), *(log.buy("Fox", 1) for _ in range(9))]
     stepped.at_once(entries[:8])
     save_and_apply(sender, entries)
-    here, later = stepped.storage.state_hash(8), stepped.storage.state_hash(9)
+    begun = [call() for call in begin]
     for _ in range(4):
         stepped.jobs.step()
     info, spool = result_of(sender.storage.spool(0))
     stepped.jobs.finish(stepped.storage.install(info, spool))
-    for hashed in (here, later):
+    return begun
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_a_hash_ends_where_another_state_is_installed(tmp_path: Path) -> None:
+    stepped, sender = SteppedWorld(tmp_path / "s"), MemoryWorld(tmp_path)
+    for hashed in under_way(stepped, sender, *(lambda index=index: stepped.storage.state_hash(index) for index in (8, 9))):
         with pytest.raises(IndexPassed):
             stepped.jobs.finish(hashed)
 
@@ -193,16 +198,7 @@ def test_a_scrub_of_entries_that_are_applied_meanwhile(tmp_path: Path, moment: i
 @pytest.mark.usefixtures("tiny_slices")
 def test_a_scrub_ends_where_another_state_is_installed(tmp_path: Path) -> None:
     stepped, sender = SteppedWorld(tmp_path / "s"), MemoryWorld(tmp_path)
-    sender.open()
-    log = Log()
-    entries = [log.command(TOYS), *(log.buy("Fox", 1) for _ in range(9))]
-    stepped.at_once(entries[:8])
-    save_and_apply(sender, entries)
-    scrubbed = stepped.storage.scrub(lambda: succeed(None))
-    for _ in range(4):
-        stepped.jobs.step()
-    info, spool = result_of(sender.storage.spool(0))
-    stepped.jobs.finish(stepped.storage.install(info, spool))
+    (scrubbed,) = under_way(stepped, sender, lambda: stepped.storage.scrub(lambda: succeed(None)))
     with pytest.raises(IndexPassed):
         stepped.jobs.finish(scrubbed)
     assert stepped.jobs.finish(stepped.storage.scrub(lambda: succeed(None))) > 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import ClassVar
 
 from attrs import define
 
@@ -51,37 +52,54 @@ def fill(ballast: Path) -> int:
 
 
 @define
-class SlowDisk:
-    """Each sync of an order replica takes so much longer."""
+class Shimmed:
+    """What the shim of a node makes wrong, by so much, until the end."""
 
     planned: Planned
     node: str = ""
+    what: ClassVar[str]
+    """Of which a node has no more than one at a time."""
 
     async def begin(self, stage: Stage) -> str:
-        self.node = stage.take("sync", self.planned.targets)
+        self.node = stage.take(self.what, self.planned.targets)
+        return self.strike(stage)
+
+    def strike(self, stage: Stage) -> str:
+        """Returns what is to be told of it."""
+        raise NotImplementedError
+
+    def mend(self, stage: Stage) -> None:
+        raise NotImplementedError
+
+    async def end(self, stage: Stage) -> None:
+        self.mend(stage)
+        stage.free(self.what, [self.node])
+
+
+class SlowDisk(Shimmed):
+    """Each sync of an order replica takes so much longer."""
+
+    what = "sync"
+
+    def strike(self, stage: Stage) -> str:
         milliseconds = self.planned.draw["milliseconds"]
         stage.shims.slow_down(self.node, milliseconds)
         led = " (the leader)" if self.node == stage.watch.leader() else ""
         return f"each sync of {self.node}{led} takes {milliseconds} ms more"
 
-    async def end(self, stage: Stage) -> None:
+    def mend(self, stage: Stage) -> None:
         stage.shims.slow_down(self.node, 0)
-        stage.free("sync", [self.node])
 
 
-@define
-class Clock:
+class Clock(Shimmed):
     """The wall clock of a node jumps, and jumps back at the end."""
 
-    planned: Planned
-    node: str = ""
+    what = "clock"
 
-    async def begin(self, stage: Stage) -> str:
-        self.node = stage.take("clock", self.planned.targets)
+    def strike(self, stage: Stage) -> str:
         offset = self.planned.draw["offset"]
         stage.shims.move_clock(self.node, offset)
         return f"the clock of {self.node} jumps by {offset:+d} s"
 
-    async def end(self, stage: Stage) -> None:
+    def mend(self, stage: Stage) -> None:
         stage.shims.move_clock(self.node, 0)
-        stage.free("clock", [self.node])
