@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,11 +18,13 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from toystore.supervisor.child import STEADY_SECONDS, STOP_SECONDS, BackOff, NodeLog
+from toystore.supervisor.child import STEADY_SECONDS, STOP_SECONDS, BackOff, NodeLog, leads
 from toystore.supervisor.cluster import CouldNotStart, NotPossible, Supervised
 from toystore.supervisor.launch import Node
 
 T = TypeVar("T")
+NOBODY = 1 << 23
+"""A process id that no kernel gives."""
 NODES = [Node("order-1", "order", 1, "http://o"), Node("front-1", "front", 1, "http://f")]
 
 
@@ -80,8 +85,13 @@ class Scene:
 
     def serve(self, *names: str) -> None:
         for name in names:
-            url = self.cluster.nodes[name].url
-            self.pages[url + "/readyz"] = self.pages[url + "/livez"] = (200, {})
+            self.answer(name, self.cluster.standing()[name].pid)
+
+    def answer(self, name: str, pid: object) -> None:
+        """A process with this id serves at the address of the node."""
+        url = self.cluster.nodes[name].url
+        self.pages[url + "/readyz"] = self.pages[url + "/livez"] = (200, {})
+        self.pages[url + "/status"] = (200, {"pid": pid})
 
 
 @pytest.fixture
@@ -115,7 +125,7 @@ def result(deferred: Deferred[T]) -> T:
 def test_it_is_ready_once_every_node_is(scene: Scene) -> None:
     scene.cluster.start()
     ready = scene.run(scene.cluster.ready())
-    scene.serve("order-1")
+    scene.serve("order-1", "front-1")
     scene.pages["http://f/readyz"] = (503, {"reasons": ["no leader"]})
     scene.machine.advance(1)
     assert not ready.called
@@ -127,6 +137,7 @@ def test_it_is_ready_once_every_node_is(scene: Scene) -> None:
 def test_what_it_waits_for_is_told(scene: Scene) -> None:
     scene.cluster.start()
     waiting = scene.run(scene.cluster.ready())
+    scene.serve("front-1")
     scene.pages["http://f/readyz"] = (503, {"reasons": ["no leader", "no catalog"]})
     scene.machine.pump([0.1] * 32)
     assert scene.said == ["waiting for order-1 (no answer yet), front-1 (no leader; no catalog)"]
@@ -159,6 +170,94 @@ def test_a_death_by_signal_while_starting_is_not(scene: Scene) -> None:
     scene.machine.advance(0.1)
     assert len(scene.machine.processes) == 3
     assert not waiting.called
+
+
+TAKEN = b"[critical] order-1 can not listen on 127.0.0.1:1: the port is taken\n"
+
+
+def test_a_restart_that_finds_its_address_taken_is_the_end_too(scene: Scene) -> None:
+    scene.cluster.start()
+    ready = scene.run(scene.cluster.ready())
+    scene.machine.processes[0].end(number=signal.SIGKILL)
+    scene.machine.advance(0.1)
+    scene.machine.processes[2].end(code=1, last_word=TAKEN)
+    scene.machine.advance(0.1)
+    with pytest.raises(CouldNotStart, match=r"^order-1 could not start: can not listen on 127.0.0.1:1: the port is taken"):
+        result(ready)
+    scene.machine.advance(60)
+    assert len(scene.machine.processes) == 3
+
+
+def test_a_store_that_serves_goes_on_when_an_address_of_its_own_is_taken(scene: Scene) -> None:
+    up(scene)
+    scene.machine.processes[0].end(number=signal.SIGKILL)
+    scene.machine.advance(0.1)
+    scene.machine.processes[2].end(code=1, last_word=TAKEN)
+    scene.machine.advance(0.2)
+    assert scene.cluster.standing()["order-1"].state == "running"
+    assert scene.said[-1].endswith("can not listen on 127.0.0.1:1: the port is taken; starting it again in 0.2 s")
+
+
+# Whose answers they are
+
+
+@pytest.mark.parametrize(
+    ("status", "who"),
+    [
+        ({"pid": NOBODY}, f"process {NOBODY}, which is not its own, answers there"),
+        ({"pid": 1 << 99}, "which is not its own"),
+        ({"pid": "101"}, "something else answers there"),
+        ({}, "something else answers there"),
+        (None, "something else answers there"),
+    ],
+)
+def test_the_answers_of_others_do_not_count(scene: Scene, status: object, who: str) -> None:
+    scene.cluster.start()
+    scene.serve("order-1", "front-1")
+    scene.pages["http://f/status"] = (200, status)
+    ready = scene.run(scene.cluster.ready())
+    scene.machine.pump([0.1] * 32)
+    assert len(scene.said) == 1
+    assert who in scene.said[0]
+    assert not ready.called
+    scene.serve("front-1")
+    scene.machine.advance(0.1)
+    result(ready)
+
+
+def test_a_node_that_is_started_while_another_answers_there_is_not_up(scene: Scene) -> None:
+    up(scene)
+    result(scene.run(scene.cluster.carry_out("kill", "order-1")))
+    scene.answer("order-1", NOBODY)
+    started = scene.run(scene.cluster.carry_out("start", "order-1"))
+    scene.machine.advance(1)
+    assert not started.called
+    scene.machine.running()[-1].end(code=1, last_word=TAKEN)
+    scene.machine.advance(0.1)
+    with pytest.raises(NotPossible, match="order-1 ended again at once: can not listen on"):
+        result(started)
+
+
+def test_a_node_that_lives_is_up_also_where_its_disk_does_not_answer(scene: Scene) -> None:
+    up(scene)
+    result(scene.run(scene.cluster.carry_out("kill", "order-1")))
+    del scene.pages["http://o/status"]
+    assert result(scene.run(scene.cluster.carry_out("start", "order-1"))) == "order-1 is up"
+
+
+def test_a_process_belongs_to_the_leader_of_its_group() -> None:
+    command = [sys.executable, "-c", "import os, sys; os.fork(); os.write(1, b'%d\\n' % os.getpid()); sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0, text=True) as leader:
+        assert leader.stdout is not None
+        (forked,) = {int(leader.stdout.readline()) for _ in range(2)} - {leader.pid}
+        assert leads(leader.pid, leader.pid)
+        assert leads(leader.pid, forked)
+        assert not leads(leader.pid, os.getpid())
+        assert not leads(os.getpid(), forked)
+    assert not leads(os.getpid(), NOBODY)
+
+
+# Once it is up
 
 
 def up(scene: Scene) -> None:

@@ -57,6 +57,15 @@ def test_the_lock_is_for_one(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
+def test_a_look_at_the_lock_makes_nothing(tmp_path: Path) -> None:
+    lock.look(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    with lock.take(tmp_path / "new"), pytest.raises(lock.AlreadyUp, match=rf"process {os.getpid()}\) runs on"):
+        lock.look(tmp_path / "new")
+    lock.look(tmp_path / "new")
+    lock.take(tmp_path / "new").close()
+
+
 def test_the_socket_is_in_the_data_directory_unless_its_path_is_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,7 @@
 [OPTION...]`.
 
 Options: `deaf` ignores SIGTERM, `late=SECONDS` is not ready before that, `dies=CODE` ends with this exit code
-at once.
+at once, `waits=FILE` does not listen before there is such a file.
 """
 
 import json
@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 PORT, NAME, *OPTIONS = sys.argv[1:]
 VALUES = dict(option.partition("=")[::2] for option in OPTIONS)
@@ -46,6 +47,8 @@ if "dies" in VALUES:
     sys.exit(int(VALUES["dies"]))
 if "deaf" in VALUES:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while "waits" in VALUES and not Path(VALUES["waits"]).exists():
+    time.sleep(0.02)
 try:
     server = ThreadingHTTPServer(("127.0.0.1", int(PORT)), Health)
 except OSError as error:

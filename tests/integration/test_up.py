@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ import pytest
 
 from tests.integration.clusters import Cluster, Clusters, alive, fetch, run_toystore
 
+FAKE_ROLE = str(Path(__file__).with_name("fake_role.py"))
 FakeCluster = Callable[..., Cluster]
 NODES = ["order-1", "catalog-1", "front-1"]
 
@@ -84,14 +87,48 @@ def test_a_paused_node_does_not_answer_and_can_be_stopped_with_the_rest(fake_clu
     assert not alive(pid)
 
 
-def test_a_taken_port_ends_it_with_the_node_and_the_reason(fake_cluster: FakeCluster) -> None:
-    cluster = fake_cluster(orders=1)
+def test_another_store_at_the_same_addresses_is_refused_and_the_first_left_alone(
+    fake_cluster: FakeCluster, tmp_path: Path
+) -> None:
+    first = fake_cluster(orders=1).start()
+    before = standing(first)
+    for command in ("up", "demo"):
+        place = tmp_path / command
+        second = run_toystore(command, "--config", str(first.config_file), "--data-dir", str(place))
+        assert second.code == 2, second
+        for name in NODES:
+            assert f"{name}: {urlsplit(first.node_url(name)).netloc} is taken" in second.err
+        assert "another store" in second.err
+        assert second.out == ""
+        assert not place.exists()
+    assert standing(first) == before
+    assert {row["state"] for row in before.values()} == {"running"}
+
+
+def test_a_store_that_has_just_ended_starts_again_at_once(fake_cluster: FakeCluster) -> None:
+    cluster = fake_cluster(orders=1).start()
+    assert cluster.stop() == 0
+    assert cluster.start().stop() == 0
+
+
+def test_an_address_that_is_taken_meanwhile_ends_it_with_the_node_and_the_reason(
+    fake_cluster: FakeCluster, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    cluster = fake_cluster(f"catalog-1=waits={go}", orders=1)
     port = urlsplit(cluster.node_url("catalog-1")).port
-    with socket.create_server(("127.0.0.1", port or 0)):
-        cluster.launch()
-        assert cluster.wait() == 1
-    said = "\n".join(cluster.lines)
-    assert f"catalog-1 could not start: Couldn't listen on 127.0.0.1:{port}" in said
+    cluster.launch()
+    cluster.until(lambda: cluster.node("order-1")["state"] == "serving", what="order-1")
+    with subprocess.Popen([sys.executable, "-S", FAKE_ROLE, str(port), "catalog-1"]) as other:
+        try:
+            said = f"catalog-1 (process {other.pid}, which is not its own, answers there)"
+            assert said in cluster.expect("waiting for catalog-1")
+            go.touch()
+            assert cluster.wait() == 1
+            assert alive(other.pid)
+        finally:
+            other.kill()
+    assert f"catalog-1 could not start: Couldn't listen on 127.0.0.1:{port}" in "\n".join(cluster.lines)
     assert not any(line.startswith("ready") for line in cluster.lines)
     assert not pids(cluster)
 
@@ -233,8 +270,9 @@ def test_a_real_taken_port_is_named(clusters: Clusters) -> None:
     port = urlsplit(cluster.url("v1")).port
     with socket.create_server(("127.0.0.1", port or 0)):
         cluster.launch()
-        assert cluster.wait() == 1
-    assert any(line.startswith(("Error: front-1", "front-1")) and str(port) in line for line in cluster.lines)
+        assert cluster.wait() == 2
+    assert any(line == f"  front-1: 127.0.0.1:{port} is taken" for line in cluster.lines)
+    assert not cluster.data_dir.exists()
 
 
 @pytest.mark.row("B1")

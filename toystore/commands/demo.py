@@ -38,7 +38,7 @@ from toystore.commands.status import (
     console,
     status_table,
 )
-from toystore.commands.up import Up, Wishes, public_addresses
+from toystore.commands.up import Up, Wishes, public_addresses, see_addresses
 from toystore.ops.catalog_csv import read_catalog
 from toystore.shop.crowd import Crowd
 from toystore.shop.dialects import DIALECTS
@@ -72,10 +72,12 @@ class Watch:
         return float(self._reactor.seconds() - self._began)
 
     async def look(self) -> Status:
-        """Ask all nodes; a change of leader becomes an event."""
+        """Ask all nodes, and believe only the processes of this cluster; a change of leader becomes an event."""
+        supervised = self._up.supervised
         answers = await ask_nodes(self._place.config, self._asker)
-        pids = {name: standing.pid for name, standing in self._up.supervised.standing().items()}
-        status = cluster_status(self._place.config, answers, pids)
+        own = {name: answer for name, answer in answers.items() if supervised.is_own(name, answer)}
+        pids = {name: standing.pid for name, standing in supervised.standing().items()}
+        status = cluster_status(self._place.config, own, pids)
         if status["leader"] and status["leader"] != self._leader:
             self.happened(f"{status['leader']} leads")
             self._leader = status["leader"]
@@ -220,6 +222,7 @@ def demo_command(place: Place, dialect: str, seconds: float | None) -> None:
     given = options.get("data_dir")
     if options.get("config") is None:
         place = packaged_place(dialect, given)
+    see_addresses(place)
     if given is not None:
         given.mkdir(mode=0o700, parents=True, exist_ok=True)
     data_dir = Path(tempfile.mkdtemp(prefix="toystore-demo-", dir=given)).absolute()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,7 @@ from toystore.supervisor.launch import (
     nodes_of,
     twistd_command,
 )
+from toystore.supervisor.ports import TAKEN, unavailable
 
 HEALTH_SECONDS = 1.0
 """How long a node may take to say that it is ready."""
@@ -47,7 +49,7 @@ class Up:
     """A supervised cluster that holds the lock of its data directory and answers on its control socket.
 
     `async with Up(...) as up: await up.started()`; all processes are stopped at the end.
-    Raises CommandFailed where the directory is taken or the wishes make no sense.
+    Raises CommandFailed where the directory or an address is taken or the wishes make no sense; nothing has been made then.
     """
 
     def __init__(self, reactor: Any, place: Place, wishes: Wishes, say: Callable[[str], None]) -> None:
@@ -62,7 +64,10 @@ class Up:
         self._without = wishes.without
         self._ready = False
         bootstrap = _founders(place, wishes.without)
-        self._lock = _take_lock(place.data_dir)
+        with _refusing(place.data_dir):
+            lock.look(place.data_dir)
+            see_addresses(place, wishes.without)
+            self._lock = lock.take(place.data_dir)
         self.supervised = Supervised(
             reactor,
             nodes,
@@ -117,9 +122,30 @@ def _founders(place: Place, without: Sequence[str]) -> list[str]:
     return [order.name for order in place.config.orders if order.name not in without]
 
 
-def _take_lock(data_dir: Path) -> Any:
+def see_addresses(place: Place, without: Sequence[str] = ()) -> None:
+    """Raises CommandFailed where an address is not to be had of a node that is to be started: another store might answer
+    there in its stead. Changes nothing."""
+    missing = unavailable(place.config, without)
+    if not missing:
+        return
+    lines = [f"{place.config.cluster.name} was not started, for it can not have all of its addresses:"]
+    lines += [f"  {one.node}: {one.address} {one.reason}" for one in missing]
+    taken = any(one.reason == TAKEN for one in missing)
+    beside = " (with its catalog beside it)" if place.config.cluster.catalog_csv else ""
+    lines.append(
+        "Perhaps another store runs there: stop it, or give this one other addresses." if taken else "Give it others."
+    )
+    lines.append(
+        f"They are `listen` and `url` in {place.config_file}; change them in a copy{beside}, and name that by --config."
+    )
+    raise CommandFailed(USAGE, "\n".join(lines))
+
+
+@contextmanager
+def _refusing(data_dir: Path) -> Iterator[None]:
+    """What the lock raises becomes CommandFailed."""
     try:
-        return lock.take(data_dir)
+        yield
     except lock.AlreadyUp as error:
         raise CommandFailed(NO, str(error)) from error
     except OSError as error:
@@ -144,9 +170,10 @@ def _url_of(listen: str) -> str:
 async def keep_up(reactor: Any, place: Place, wishes: Wishes) -> int:
     """Run the cluster until this is cancelled, which is its normal end."""
     began = reactor.seconds()
+    starting = Up(reactor, place, wishes, click.echo)
     click.echo(f"{place.config.cluster.name}: starting, data in {place.data_dir}")
     try:
-        async with Up(reactor, place, wishes, click.echo) as up:
+        async with starting as up:
             await up.started()
             seconds = reactor.seconds() - began
             addresses = public_addresses(place.config).items()

@@ -24,6 +24,9 @@ STOP_SECONDS = 10.0
 STEADY_SECONDS = 5.0
 """A process that was up this long starts its back-off anew."""
 
+NO_LISTENING = ("Couldn't listen on ", "can not listen on ")
+"""So begins the last word of a node that can not have its address: Twisted's words, and those of our daemon."""
+
 LOG_BYTES = 10_000_000
 OLD_LOGS = 4
 TAIL_BYTES = 8192
@@ -47,6 +50,11 @@ class Exit:
     signal: int | None
     uptime: float
     reason: str
+
+    @property
+    def address_taken(self) -> bool:
+        """Whether it ended because it could not listen where it should."""
+        return bool(self.code) and self.reason.startswith(NO_LISTENING)
 
     def __str__(self) -> str:
         if self.signal is not None:
@@ -104,7 +112,7 @@ class NodeLog:
     def last_word(self) -> str:
         """Why the run ended, as far as it said: a sentence that says so, or else its last line."""
         text = self._tail.decode("utf-8", "replace")
-        sentences = re.findall(r"(?:Couldn't listen on|can not (?:listen on|start:|trust)) .*", text)
+        sentences = re.findall(rf"(?:{'|'.join(NO_LISTENING)}|can not (?:start:|trust) ).*", text)
         if sentences:
             return str(sentences[-1]).rstrip(". ")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -120,6 +128,14 @@ def signal_group(process: int, number: int) -> None:
         os.killpg(process, number)
     except ProcessLookupError:
         os.kill(process, number)
+
+
+def leads(leader: int, process: int) -> bool:
+    """Whether `process` is `leader`, or in the group that it leads, as a node is under a prefix that forks."""
+    try:
+        return process == leader or os.getpgid(process) == leader
+    except (OSError, OverflowError):
+        return False
 
 
 class _Run(ProcessProtocol):

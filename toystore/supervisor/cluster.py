@@ -12,7 +12,7 @@ from attrs import frozen
 from twisted.internet.defer import DeferredList
 from twisted.internet.task import deferLater
 
-from toystore.supervisor.child import Child, Condition, Exit, NodeLog, signal_group
+from toystore.supervisor.child import Child, Condition, Exit, NodeLog, leads, signal_group
 from toystore.supervisor.launch import Command, Node, Prefixes, environment, leashed
 from toystore.together import together
 
@@ -28,8 +28,8 @@ Raises OSError where nothing answers."""
 
 
 class CouldNotStart(Exception):
-    """A node ended by itself before it had ever served; the message names it and the reason, for each such
-    node."""
+    """A node ended by itself before it had ever served, or another process took its address before the cluster was ready;
+    the message names it and the reason, for each such node."""
 
 
 class NotPossible(Exception):
@@ -87,7 +87,8 @@ class Supervised:
     async def ready(self) -> None:
         """Wait until every node that is not down on purpose says that it is ready.
 
-        Raises CouldNotStart where one of them ends by itself before that, in its first run.
+        Raises CouldNotStart where one of them ends by itself before that, in its first run, or in any because its address
+        is taken.
         """
         complain_at = self._reactor.seconds() + PATIENCE_SECONDS
         while True:
@@ -115,6 +116,12 @@ class Supervised:
     def standing(self) -> dict[str, Standing]:
         """How each process stands, by the name of its node."""
         return {name: Standing(child.condition.value, child.pid, child.runs) for name, child in self._children.items()}
+
+    def is_own(self, name: str, status: Any) -> bool:
+        """Whether this answer to `/status` is that of the process which was started for the node. At its address may listen
+        a node of another store, by the same name."""
+        told, own = _pid_of(status), self._children[name].pid
+        return told is not None and own is not None and leads(own, told)
 
     async def carry_out(self, verb: str, name: str) -> str:
         """stop, start, kill, pause or resume a node; waits until it is done and says what was. Raises
@@ -151,7 +158,7 @@ class Supervised:
             raise NotPossible(f"{child.name} is about to end; try again when it has")
         child.start()
         run, deadline = child.runs, self._reactor.seconds() + START_SECONDS
-        while await self._answer(child.name, "/livez") is None:
+        while not await self._lives(child.name):
             if child.runs != run or not child.has_process():
                 reason = self._logs[child.name].last_word()
                 raise NotPossible(f"{child.name} ended again at once" + (f": {reason}" if reason else ""))
@@ -161,7 +168,7 @@ class Supervised:
         return f"{child.name} is up"
 
     def _died(self, child: Child, end: Exit, delay: float) -> bool:
-        if self._starting and child.runs == 1 and end.code:
+        if self._starting and end.code and (child.runs == 1 or end.address_taken):
             self._failures.append(f"{child.name} could not start: {end.reason or end}")
             return False
         self._say(f"{child.name} {end}; starting it again in {delay:.1f} s")
@@ -177,8 +184,13 @@ class Supervised:
         return [f"{', '.join(found)} ({fault})" for fault, found in names.items()]
 
     async def _fault_of(self, name: str) -> str | None:
-        """Why a node is not ready, None if it is."""
-        answer = await self._answer(name, "/readyz")
+        """Why a node is not ready, None if it is. Who answers is asked first: once the node itself has the address, nobody
+        else can."""
+        who = await self._answer(name, "/status")
+        if who is not None and not self.is_own(name, who[1]):
+            pid = _pid_of(who[1])
+            return "something else answers there" if pid is None else f"process {pid}, which is not its own, answers there"
+        answer = None if who is None else await self._answer(name, "/readyz")
         if answer is None:
             return "no answer yet"
         status, body = answer
@@ -187,8 +199,20 @@ class Supervised:
         reasons = body.get("reasons") if isinstance(body, dict) else None
         return "; ".join(map(str, reasons)) if isinstance(reasons, list) and reasons else f"answers {status}"
 
+    async def _lives(self, name: str) -> bool:
+        """Whether the node answers. Its status may wait for a slow disk: then whoever answers is taken for the node."""
+        if await self._answer(name, "/livez") is None:
+            return False
+        who = await self._answer(name, "/status")
+        return who is None or self.is_own(name, who[1])
+
     async def _answer(self, name: str, path: str) -> tuple[int, Any] | None:
         try:
             return await self._ask(self.nodes[name].url, path)
         except OSError:
             return None
+
+
+def _pid_of(status: Any) -> int | None:
+    pid = status.get("pid") if isinstance(status, dict) else None
+    return pid if isinstance(pid, int) else None

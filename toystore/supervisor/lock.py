@@ -16,6 +16,7 @@ from typing import TextIO
 
 from toystore.storage.files import make_directory
 
+FILE = "up.lock"
 LONGEST_SOCKET_PATH = 100
 """Bytes; the kernel takes 107."""
 
@@ -34,7 +35,25 @@ def take(data_dir: Path) -> TextIO:
     Raises AlreadyUp, naming the process that holds it, and OSError where the directory can not be used.
     """
     make_directory(data_dir)
-    file = (data_dir / "up.lock").open("a+", encoding="ascii")
+    file = (data_dir / FILE).open("a+", encoding="ascii")
+    _hold(file, data_dir)
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def look(data_dir: Path) -> None:
+    """Raises AlreadyUp where `take` would, and OSError, and makes nothing."""
+    try:
+        file = (data_dir / FILE).open("r+", encoding="ascii")
+    except FileNotFoundError:
+        return
+    with file:
+        _hold(file, data_dir)
+
+
+def _hold(file: TextIO, data_dir: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -42,10 +61,6 @@ def take(data_dir: Path) -> TextIO:
         holder = file.read().strip() or "not known"
         file.close()
         raise AlreadyUp(f"another `toystore up` (process {holder}) runs on {data_dir}") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
 
 
 def socket_path(data_dir: Path) -> Path:
