@@ -178,6 +178,28 @@ def test_a_flipped_bit_where_it_changes_what_is_found(written: Path, tmp_path: P
     assert verdicts["by the scrub only"] < verdicts["at opening"]
 
 
+def inner_keys(data: bytes) -> Iterator[int]:
+    """The bytes of the keys by which pages of tables lead to others."""
+    for start in range(0, len(data), PAGE):
+        header = start + (100 if start == 0 else 0)
+        kind, _, cells = struct.unpack(">BHH", data[header : header + 5])
+        if kind == 5:
+            for cell in struct.unpack(f">{cells}H", data[header + 12 : header + 12 + 2 * cells]):
+                key = start + cell + 4
+                while data[key] & 0x80:
+                    yield key
+                    key += 1
+                yield key
+
+
+@pytest.mark.fault(11)
+def test_a_flipped_bit_in_a_key_that_leads_to_others(written: Path, tmp_path: Path) -> None:
+    """Rows may be found out of order: whoever goes on after the last of them would never come to an end."""
+    keys = list(inner_keys((written / "ledger.db").read_bytes()))
+    verdicts = sweep(written, tmp_path, (("ledger.db", key, bit) for key in keys for bit in (0, 6)))
+    assert verdicts["at opening"] > 5
+
+
 def without_last_transaction(files: Path, place: Path) -> Path:
     """As if the last write had been cut short: of it alone, nobody can say whether it had been synced."""
     shutil.copytree(files, place)

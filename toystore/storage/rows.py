@@ -68,6 +68,13 @@ class Table(Generic[T]):
         return value
 
 
+def check_rises(table: str, before: Any, after: Any) -> None:
+    """The place of the last row that was read, before and after a stretch of rows. Rotten where it does not rise: a flipped
+    bit in an index leads back, and whoever goes on from there never comes to an end."""
+    if not after > before:
+        raise Rotten(f"an index of {table} leads back from {before} to {after}")
+
+
 def meta_bytes(row: tuple[str, str]) -> bytes:
     return f"{row[0]} {row[1]}".encode()
 

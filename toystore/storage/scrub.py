@@ -27,7 +27,7 @@ from toystore.consensus.messages import Entry, Kind
 from toystore.ledger import EMPTY_DIGEST, chain
 from toystore.storage.database import check_tables, translated
 from toystore.storage.interface import IndexPassed, Rotten
-from toystore.storage.rows import CHANGE, DIGEST, LOG, META, ORDERS, OUTCOME, PRODUCT, check_there
+from toystore.storage.rows import CHANGE, DIGEST, LOG, META, ORDERS, OUTCOME, PRODUCT, check_rises, check_there
 from toystore.storage.sqlite_state import SqliteState
 from toystore.storage.whole_state import Run
 
@@ -78,12 +78,12 @@ class Scrub:
     async def all(self) -> int:
         """How many rows it was. Rotten; IndexPassed where a snapshot was installed meanwhile; DiskFull."""
         end = await self._slice(self._begin)
-        await self._walk((0,), self._products)
-        await self._walk((0,), lambda state: self._log(state, end.log))
-        await self._walk((0,), lambda state: self._outcomes(state, end.applied))
-        await self._walk((-1,), lambda state: self._orders(state, end.orders))
+        await self._walk("product", (0,), self._products)
+        await self._walk("log", (0,), lambda state: self._log(state, end.log))
+        await self._walk("outcome", (0,), lambda state: self._outcomes(state, end.applied))
+        await self._walk("orders", (-1,), lambda state: self._orders(state, end.orders))
         before = self._rows
-        await self._walk((0, 0), lambda state: self._changes(state, end.applied))
+        await self._walk("change", (0, 0), lambda state: self._changes(state, end.applied))
         if self._rows - before != end.changes:
             raise Rotten(f"there are {self._rows - before} rows of change, there should be {end.changes}")
         return self._rows
@@ -99,10 +99,12 @@ class Scrub:
         await self._pause()
         return result
 
-    async def _walk(self, start: tuple[int, ...], read: Callable[[SqliteState], int]) -> None:
+    async def _walk(self, table: str, start: tuple[int, ...], read: Callable[[SqliteState], int]) -> None:
         """Call `read` until it has found nothing more; it moves `_reached` along."""
-        self._reached = start
+        before = self._reached = start
         while found := await self._slice(read):
+            check_rises(table, before, self._reached)
+            before = self._reached
             self._rows += found
 
     # The slices

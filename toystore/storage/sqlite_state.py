@@ -17,7 +17,7 @@ from toystore.model import CancelOrder, CatalogChange, Order, Outcome, PlaceOrde
 from toystore.storage.batch import Batch
 from toystore.storage.database import translated
 from toystore.storage.interface import LogRow, Rotten, StorageError
-from toystore.storage.rows import CHANGE, DIGEST, LOG, META, ORDERS, OUTCOME, PRODUCT, check_there, log_rows
+from toystore.storage.rows import CHANGE, DIGEST, LOG, META, ORDERS, OUTCOME, PRODUCT, check_rises, check_there, log_rows
 from toystore.storage.shelf import Shelf
 from toystore.storage.snapshot import RememberedOutcome, head_from_json
 from toystore.storage.state import Head, LedgerState
@@ -110,6 +110,7 @@ class SqliteState(LedgerState):
             for row in rows:
                 self._requests[row.request_id] = row.index
                 self._requests_by_index[row.index] = row.request_id
+            check_rises(OUTCOME.name, reached, rows[-1].index)
             reached = rows[-1].index
 
     def _load_log(self) -> tuple[Entry, ...]:

@@ -17,8 +17,8 @@ from twisted.internet.defer import Deferred
 from toystore.model import Order, Product
 from toystore.storage.batch import Batch
 from toystore.storage.database import translated
-from toystore.storage.interface import IndexPassed, Rotten, Spool, SpoolInfo
-from toystore.storage.rows import CHANGE, ORDERS, OUTCOME, Table, check_there
+from toystore.storage.interface import IndexPassed, Spool, SpoolInfo
+from toystore.storage.rows import CHANGE, ORDERS, OUTCOME, Table, check_rises, check_there
 from toystore.storage.snapshot import (
     BadSnapshot,
     Row,
@@ -78,8 +78,7 @@ async def _walk(
 
     while rows := await run(slice_after):
         before, after = after, place(rows[-1])
-        if after <= before:
-            raise Rotten(f"an index of {table.name} leads back from {before} to {after}")
+        check_rises(table.name, before, after)
 
 
 BY_NUMBER = "WHERE number > ? AND idx <= ? ORDER BY number LIMIT ?"
