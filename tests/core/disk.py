@@ -117,13 +117,10 @@ class _Call:
 
 
 class Disk:
-    """What survives a process. `save_seconds` is how long the next save takes."""
+    """What survives a process. `save_seconds` is how long the next save takes, `other_seconds` what else it is asked."""
 
-    APPLY = 0.0001
-    """Seconds that it takes to apply."""
-
-    def __init__(self, uuids: Iterator[str], save_seconds: Callable[[], float]) -> None:
-        self._uuids, self._save_seconds = uuids, save_seconds
+    def __init__(self, uuids: Iterator[str], save_seconds: Callable[[], float], other_seconds: Callable[[], float]) -> None:
+        self._uuids, self._save_seconds, self._other_seconds = uuids, save_seconds, other_seconds
         self._failing = False
         self._calls: deque[_Call] = deque()
         self._busy = False
@@ -233,7 +230,7 @@ class Disk:
         save = self._calls[0].save
         if not (save and self.stalled):
             self._busy = True
-            self._life.later(self._save_seconds() if save else self.APPLY, self._first_ends)
+            self._life.later(self._save_seconds() if save else self._other_seconds(), self._first_ends)
 
     def _first_ends(self) -> None:
         self._busy = False

@@ -9,6 +9,7 @@ from tests.core.points import core_points
 from tests.simulation.mischief import ALL, LEADER, REGISTER
 from tests.simulation.plan import ANYONE, Fault, Plan
 from tests.simulation.themes import QUICK, REGISTER_NODE, Theme
+from toystore.consensus.settings import Limits
 
 
 def _times(random: Random, plan: Plan, every: float) -> Iterator[float]:
@@ -49,7 +50,9 @@ def _late_answers(random: Random, plan: Plan) -> Iterator[Fault]:
     somebody else may lead, and its clients go on reading."""
     for at in _times(random, plan, 1.4):
         cut_at = at + random.uniform(0.02, 0.1)
-        yield Fault("delay", "replies", at, ANYONE, (LEADER,), "", cut_at - at + 0.01, by=random.choice((0.05, 0.15, 0.35)))
+        yield Fault(
+            "delay", "replies", at, ANYONE, (LEADER,), "", cut_at - at + 0.01, by=random.choice((0.05, 0.15, 0.35, 0.5))
+        )
         yield Fault("cut", "one", cut_at, LEADER, (), "", random.uniform(0.5, 1.1))
 
 
@@ -107,6 +110,19 @@ def _slow_and_behind(random: Random, plan: Plan) -> Iterator[Fault]:
             yield Fault("delay", random.choice(("of any kind", "replies")), at, node, (ANYONE,), "", seconds, by=late)
 
 
+def _late_acknowledgements(random: Random, plan: Plan) -> Iterator[Fault]:
+    """What one replica acknowledges comes so late that it is sent no more; the other one is cut off, so that what is
+    committed is part of what the first one has; and the log is cut there. The first one is sent a snapshot of what it has,
+    while its acknowledgements of more are under way."""
+    for at in _times(random, plan, 1.3):
+        late, other = random.sample(_voters(plan), 2)
+        yield Fault("delay", "replies", at, late, (ANYONE,), "", 0.6, by=random.uniform(0.3, 0.5))
+        yield Fault("delay", "replies", at, other, (ANYONE,), "", 0.6, by=random.uniform(0.03, 0.1))
+        alone = at + random.uniform(0.1, 0.3)
+        yield Fault("cut", "one", alone, other, (), "", 0.6)
+        yield Fault("compact", "", alone + random.uniform(0.05, 0.2), LEADER)
+
+
 def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
     """All that the catalogue has, and a crash at each moment, in any order; what needs a calm time may not come to be."""
     points = list(core_points(plan.election))
@@ -127,6 +143,11 @@ def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
         )
 
 
+_PIPELINED = {
+    "limits": Limits(append_entries=1, window=8), "keep_entries": 64, "snapshot_chunk": 100_000, "election_ticks": (10, 20),
+    "resend_ticks": 6, "voters": 3, "rate": 16.0, "reads": 0.1,
+}  # fmt: skip
+
 THEMES = (
     Theme("one of each", _one_of_each),
     Theme("late pings", _late_pings, "appointed", {**QUICK, "suspect_ticks": 20}),
@@ -134,5 +155,6 @@ THEMES = (
     Theme("founding", _founding, "", QUICK),
     Theme("alone with the register", _alone_with_the_register, "appointed", QUICK),
     Theme("slow and behind", _slow_and_behind, "", {**QUICK, "keep_entries": 4, "snapshot_chunk": 4_000, "rate": 8.0}),
+    Theme("late acknowledgements", _late_acknowledgements, "", _PIPELINED),
     Theme("forgetting", _forgetting, "raft", {"hand_over_ticks": None, "rate": 8.0}),
 )

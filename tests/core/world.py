@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from attrs import evolve
 
@@ -52,15 +53,16 @@ class CoreWorld(Stage):
         )
         self.parts = 1 + 4_000 // shape.snapshot_chunk
         """Of a snapshot."""
-        self.processes = {
-            node: Process(self, node, Disk(_uuids(node), self.write_seconds(node))) for node in (*voters, *learners)
-        }
+        self.processes = {node: Process(self, node, self._new_disk(node)) for node in (*voters, *learners)}
         self.voters = [self.processes[node] for node in voters]
         self.registrar = Registrar(self, self.write_seconds("register")) if appointed else None
         self.skew: dict[str, float] = {}
         self._told, self._unsaved = Acknowledged(), NothingUnsaved()
         self.clients = {f"front-{n}": Proposer(self, f"front-{n}") for n in range(1, shape.fronts + 1)}
         self.mischief = Mischief(self, plan.without(*NOT_OF_THE_CORE).faults)
+
+    def _new_disk(self, node: str) -> Disk:
+        return Disk(_uuids(node), self.write_seconds(node), partial(self.apply_seconds, node))
 
     @property
     def front_ends(self) -> list[str]:

@@ -38,7 +38,7 @@ class LogMatching:
     def __init__(self) -> None:
         self._entries: dict[tuple[int, int], tuple[bytes, int]] = {}
 
-    def saved(self, node: str, entry: Entry, previous_term: int) -> None:
+    def has(self, node: str, entry: Entry, previous_term: int) -> None:
         """`node` has the entry in its log, after one of `previous_term`."""
         here = (bytes([entry.kind]) + entry.data, previous_term)
         known = self._entries.setdefault((entry.index, entry.term), here)

@@ -276,6 +276,12 @@ def slow_disk(world: Stage, wrong: Fault) -> End:
     return world.slow_writes(wrong.who, wrong.share, wrong.by)
 
 
+@fault("slow apply")
+def slow_apply(world: Stage, wrong: Fault) -> End:
+    """The ledger falls behind the log."""
+    return world.slow_applies(wrong.who, wrong.by)
+
+
 @fault("stall")
 def stall(world: Stage, wrong: Fault) -> End | bool:
     """Syncs do not end."""

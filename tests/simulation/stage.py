@@ -28,6 +28,7 @@ class Stage(Witness):
         super().__init__(plan, trace, messages)
         self.links = Links(plan.stream, lambda: self.timeline.now)
         self._slow: list[tuple[str, float, float]] = []
+        self._slow_applies: list[tuple[str, float]] = []
 
     # Disks
 
@@ -49,6 +50,16 @@ class Stage(Witness):
         slow = (who, share, by)
         self._slow.append(slow)
         return lambda: self._slow.remove(slow)
+
+    def apply_seconds(self, name: str) -> float:
+        """How long its disk takes to apply what it is given at once."""
+        return 0.0001 + sum(by for who, by in self._slow_applies if who in (ANYONE, name))
+
+    def slow_applies(self, who: str, by: float) -> End:
+        """Of that node, or of all."""
+        slow = (who, by)
+        self._slow_applies.append(slow)
+        return lambda: self._slow_applies.remove(slow)
 
     def may_forget(self) -> bool:
         """See `faults`: what a disk may forget."""

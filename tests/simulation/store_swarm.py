@@ -93,6 +93,13 @@ def _deposed(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
         yield Fault("cut", "halves", at, LEADER, tuple(sorted(camp)), "", random.uniform(2.0, 8.0))
 
 
+def _deaf(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
+    """A front end hears no catalog for longer than anything in its cache may be used."""
+    catalogs = tuple(f"catalog-{catalog + 1}" for catalog in range(plan.shape.learners))
+    for at in _times(random, 0.3 * rate, plan):
+        yield Fault("cut", "pair", at, _front(random, plan), catalogs, "", random.uniform(3.5, 8.0))
+
+
 def _fronts(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
     for at in _times(random, rate, plan):
         moment = _moment(random)
@@ -150,4 +157,5 @@ _THEMES: dict[str, Callable[[Random, Plan, float], Iterator[Fault]]] = {
     "bursts": _bursts,
     "slow disks": _slow_disks,
     "repeats": _repeats,
+    "deaf": _deaf,
 }

@@ -99,16 +99,16 @@ class TestLogMatching:
     def test_good(self) -> None:
         checker = LogMatching()
         for node, entry_, previous in (("a", entry(5, 2), 1), ("b", entry(5, 2), 1), ("b", entry(5, 3, b"x"), 1)):
-            checker.saved(node, entry_, previous)
+            checker.has(node, entry_, previous)
 
     @pytest.mark.parametrize(
         ("bad", "previous"), [(entry(5, 2, b"other"), 1), (entry(5, 2), 2), (Entry(5, 2, Kind.NOOP, b"[]"), 1)]
     )
     def test_same_place_and_something_else(self, bad: Entry, previous: int) -> None:
         checker = LogMatching()
-        checker.saved("a", entry(5, 2), 1)
+        checker.has("a", entry(5, 2), 1)
         with pytest.raises(Violation):
-            checker.saved("b", bad, previous)
+            checker.has("b", bad, previous)
 
 
 class TestCommittedForEver:

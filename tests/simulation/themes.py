@@ -256,6 +256,23 @@ def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
             yield Fault(kind, way, at, who, (other,), "", seconds, random.uniform(0.3, 1.0), by)
 
 
+def _behind_the_log(random: Random, plan: Plan) -> Iterator[Fault]:
+    """Leaders fall, and who comes next has not carried out yet what is committed."""
+    for at in _times(plan, 1.6):
+        yield Fault("slow apply", "", at, random.choice((ANYONE, *_voters(plan))), (), "", 1.0, by=random.uniform(0.03, 0.3))
+        kind = random.choice(("crash", "pause", "transfer"))
+        who = random.choice(_voters(plan)) if kind == "transfer" else LEADER
+        yield Fault(kind, "loses" if kind == "crash" else "", at + random.uniform(0.1, 0.6), who, (), "", 0.7)
+
+
+def _islands(random: Random, plan: Plan) -> Iterator[Fault]:
+    """No replica hears another, for longer than clients wait; they go on asking all of them. What the leader has taken in by
+    then is carried out when all is over."""
+    for at in _times(plan, 6.0):
+        for voter in _voters(plan):
+            yield Fault("cut", "one", at + random.uniform(0.0, 0.01), voter, (), "", random.uniform(2.5, 4.0))
+
+
 REGISTER_NODE = "front-1"
 """The node that appoints, as links name it."""
 
@@ -275,6 +292,8 @@ THEMES: tuple[Theme, ...] = (
     Theme("flapping", _flapping, "appointed", QUICK),
     Theme("back together", _back_together, "appointed", QUICK),
     Theme("heir", _heir, "appointed", {**QUICK, **_FEW, "voters": 3}),
+    Theme("behind the log", _behind_the_log, "", {**QUICK, "reads": 0.5, "rate": 12.0}),
+    Theme("islands", _islands, "", {**QUICK, "rate": 8.0}),
     Theme("old leader", _old_leader, "", {**QUICK, "reads": 0.7, "rate": 12.0}),
 )
 

@@ -120,6 +120,7 @@ class Witness:
         node = process.node
         process.led, process.term_seen, process.commit_seen = False, node.hard_state.term, node.log.applied
         self.rules.started(process)
+        self._in_log(process, process.disk.state.entries, process.disk.state.base_term)
         self.note(f"{process.id} is up, storage {process.disk.uuid}, log {node.log.base_index}..{node.log.last_index}")
 
     def seen(self, process: Process) -> None:
@@ -199,9 +200,12 @@ class Witness:
             self.tally["truncations"] += 1
             self.note(f"{process.id} drops {first}..{state.last_index()}")
             self.mischief.at("entries are dropped", process.id)
-        previous = term_on_disk(process, first - 1) or 0
+        self._in_log(process, entries, term_on_disk(process, first - 1) or 0)
+
+    def _in_log(self, process: Process, entries: Sequence[Entry], previous: int) -> None:
+        """After an entry of the term `previous`."""
         for entry in entries:
-            self.check(self._log_matching.saved, process.id, entry, previous)
+            self.check(self._log_matching.has, process.id, entry, previous)
             previous = entry.term
 
     def saved(self, process: Process, hard_state: HardState | None, entries: Sequence[Entry]) -> None:

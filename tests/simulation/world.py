@@ -60,7 +60,7 @@ class World(Stage, Cluster):
         skew = plan.stream("skew")
         for process in self.processes.values():
             self.skew[process.id] = skew.uniform(-5, 5)
-            process.disk.latency = partial(self._latency, self.write_seconds(process.id))
+            process.disk.latency = partial(self._latency, process.id, self.write_seconds(process.id))
         if self.registrar is not None:
             self.registrar.latency = self.write_seconds("register")
         self.orders, self.outcomes, self.kites = Orders(), OneOutcome(), Kites()
@@ -79,8 +79,8 @@ class World(Stage, Cluster):
         """The names by which clients are known on the network."""
         return [f"front-{n}" for n in range(1, self.plan.shape.fronts + 1)]
 
-    def _latency(self, write_seconds: Callable[[], float], work: Work) -> float:
-        return write_seconds() if work == "save" else 0.0 if work == "read" else 0.0001
+    def _latency(self, node: str, write_seconds: Callable[[], float], work: Work) -> float:
+        return write_seconds() if work == "save" else 0.0 if work == "read" else self.apply_seconds(node)
 
     def _overheard(self, message: Message) -> Sequence[float]:
         self.rules.sent(message)
