@@ -178,7 +178,7 @@ class Process:
         if not self.up:
             return
         node = self.node
-        while not self._waits_to_install():
+        while self._receiver.waiting is None or not self._waits_to_install():
             ready = node.ready()
             if ready.nothing:
                 break
@@ -190,8 +190,8 @@ class Process:
             self._world.seen(self)
 
     def _waits_to_install(self) -> bool:
-        """An install waits for what is under way, and everything else waits for it."""
-        if self._receiver.waiting is not None and not self._saving and not self._applying:
+        """A snapshot is there: an install waits for what is under way, and everything else waits for it."""
+        if not self._saving and not self._applying:
             self._install(self._receiver.waiting)
         return self._receiver.waiting is not None
 

@@ -57,13 +57,14 @@ class Trouble:
 
 
 class Link:
-    __slots__ = ("_chance", "_streams", "name", "troubles")
+    __slots__ = ("_chance", "_streams", "_usual", "name", "troubles")
 
     def __init__(self, streams: Streams, sender: str, to: str) -> None:
         self.name = f"link/{sender}>{to}"
         self.troubles: list[Trouble] = []
         self._streams = streams
         self._chance: dict[str, Random] = {}
+        self._usual = streams(f"{self.name}/usual").random
 
     def draw(self, kind: str) -> float:
         if kind not in self._chance:
@@ -72,7 +73,7 @@ class Link:
 
     def delays(self, now: float, message: Message | None = None) -> list[float]:
         """Of the copies of a message that is sent now; None stands for a client's call."""
-        usual = SHORTEST + (LONGEST - SHORTEST) * self.draw("usual")
+        usual = SHORTEST + (LONGEST - SHORTEST) * self._usual()
         if not self.troubles:
             return [usual]
         copies = [usual]

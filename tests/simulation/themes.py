@@ -76,7 +76,7 @@ def _duel(random: Random, plan: Plan) -> Iterator[Fault]:
 
 def _stale_tail(random: Random, plan: Plan) -> Iterator[Fault]:
     """A leader alone with its clients writes what will never be committed; the next one's heartbeats reach it before
-    its appends do."""
+    its appends do; and some fall as soon as they have dropped it."""
     for at in _times(plan, 2.5):
         alone, node = random.uniform(0.6, 1.5), random.choice(_voters(plan))
         who = random.choice((LEADER, LEADER, node))
@@ -87,6 +87,9 @@ def _stale_tail(random: Random, plan: Plan) -> Iterator[Fault]:
         yield Fault(
             "drop", "appends", at + alone - 0.2, ANYONE, (random.choice((node, ANYONE)),), "", lost, random.uniform(0.5, 1.0)
         )
+        if random.random() < 0.4:
+            down, by = random.uniform(0.01, 0.1), random.uniform(0.001, 0.01)
+            yield Fault("crash", "loses", at, ANYONE, (), "entries are dropped", down, by=by)
 
 
 def _only_in(random: Random, plan: Plan) -> Iterator[Fault]:
