@@ -13,7 +13,7 @@ from tests.disks.calls import Apply, Close
 from tests.disks.campaign import Campaign, Plan, campaign, ends_before_answers, plans
 from tests.disks.choices import all_subsets, choices
 from tests.disks.explore import CASES, Explorer, Spec, Tally
-from tests.disks.recording import COMPILERS, End
+from tests.disks.recording import COMPILERS, End, nursery
 from tests.disks.trace import Rename, Sync, Truncate, Unlink, Write
 from tests.integration.storm.needs import need
 
@@ -66,8 +66,9 @@ def test_a_recording_is_the_same_for_the_same_seed(workload: str) -> None:
     """Else the command that comes with a violation would not show it."""
     seed = Random().randrange(1_000_000)
     print("seed", seed)
-    first, second = Plan(workload, seed, 15).record(), Plan(workload, seed, 15).record()
-    assert first.trace == second.trace
+    first = Plan(workload, seed, 15).record()
+    nursery.cache_clear()  # the second has other hashes
+    assert first.trace == Plan(workload, seed, 15).record().trace
 
 
 # Processes that end, on a machine that goes on; and later its power fails
