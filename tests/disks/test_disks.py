@@ -140,6 +140,6 @@ class TestEvenShards:
 
 @pytest.mark.long
 class TestOddShards:
-    @pytest.mark.parametrize("shard", [1, 3, 7])
+    @pytest.mark.parametrize("shard", [1, 3, 5, 7])
     def test_whatever_a_power_failure_leaves(self, shard: int) -> None:
         check(campaign(STATES_OF_A_SHARD, plans(1000 * (shard + 1))), STATES_OF_A_SHARD)
