@@ -33,13 +33,14 @@ class Plan:
     after: Spec | None = None
     """The power has failed in a recording that is otherwise the same, and this was left."""
 
-    def explorer(self) -> tuple[Recording, Explorer]:
-        """The recording, and who explores it."""
+    def explorer(self, first: Explorer | None = None) -> tuple[Recording, Explorer]:
+        """The recording, and who explores it. `first`: who explores that before the power failure; else it is made again."""
         case, what = CASES[self.workload], (self.workload, self.seed, self.steps, self.mutant, self.ends)
         if self.after is None:
             recording = record(*what)
             return recording, Explorer(recording, case)
-        _, first = evolve(self, after=None).explorer()
+        if first is None:
+            _, first = evolve(self, after=None).explorer()
         recording = record(*what, first.point(self.after).state(self.after.choice))
         return recording, Explorer(recording, case, as_of(first.calls, self.after.events))
 
@@ -106,9 +107,9 @@ class Campaign:
         recorded = f"{self.recordings} recordings, {self.writes} writes, {self.syncs} syncs, {self.bytes_written} bytes"
         return f"{recorded}: {self.tally}"
 
-    def add(self, plan: Plan, states: int, violations: int = 1) -> Explorer:
-        """One more recording."""
-        recording, explorer = plan.explorer()
+    def add(self, plan: Plan, states: int, violations: int = 1, first: Explorer | None = None) -> Explorer:
+        """One more recording; `first` as in `Plan.explorer`."""
+        recording, explorer = plan.explorer(first)
         self.recordings += 1
         self.writes += recording.writes
         self.syncs += recording.syncs
@@ -132,15 +133,15 @@ def campaign(states: int, source: Iterator[Plan], tell: Callable[[str], None] = 
     the storage goes on, and that is recorded, too."""
     result = Campaign()
 
-    def look(plan: Plan, most: int) -> Explorer | None:
+    def look(plan: Plan, most: int, first: Explorer | None = None) -> Explorer | None:
         left = states - result.tally.distinct
         if left <= 0 or result.violated:
             return None
-        explorer = result.add(plan, min(most, left))
+        explorer = result.add(plan, min(most, left), first=first)
         life = "".join(f", {end}" for end in plan.ends) + (", after a power failure" if plan.after else "")
         tell(f"{plan.workload} {plan.seed} ({plan.steps} steps{life}): {result.last}")
         return explorer
 
     while explorer := look(plan := next(source), STATES_OF_ONE):
-        look(evolve(plan, after=explorer.draw(plan.seed)), STATES_OF_NEXT)
+        look(evolve(plan, after=explorer.draw(plan.seed)), STATES_OF_NEXT, explorer)
     return result

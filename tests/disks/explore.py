@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -98,6 +100,18 @@ class Tally:
         )
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No search for cycles of garbage: a state leaves none, and each search goes through all points of a trace."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class Explorer:
     """Explores the states of one recording."""
 
@@ -113,7 +127,7 @@ class Explorer:
         self.calls = (*before, *calls_of(recording.trace))
         self.judge = Judge(self.calls, case.history(self.calls))
         self._points = {system: tuple(points(recording.trace, system, recording.start)) for system in file_systems}
-        self._verdicts: dict[bytes, Callable[[int], str | None]] = {}
+        self._verdicts: dict[int, Callable[[int], str | None]] = {}
         self._moments: set[int] = set()
 
     def point(self, spec: Spec) -> Point:
@@ -133,12 +147,11 @@ class Explorer:
     def explore(self, states: int, seed: int, violations: int = 1) -> Tally:
         """Until so many distinct states have been looked at, or so many violations were found."""
         tally, begun, cpu_begun, vain = Tally(), time.monotonic(), time.process_time(), 0
-        for point, choice in self._drawn(Random(seed)):
-            if tally.distinct >= states or len(tally.violations) >= violations or vain >= IN_VAIN:
-                break
-            vain += 1
-            new = self.look(point, choice, tally)
-            vain = 0 if new else vain
+        with uncollected():
+            for point, choice in self._drawn(Random(seed)):
+                if tally.distinct >= states or len(tally.violations) >= violations or vain >= IN_VAIN:
+                    break
+                vain = 0 if self.look(point, choice, tally) else vain + 1
         tally.seconds, tally.cpu_seconds = time.monotonic() - begun, time.process_time() - cpu_begun
         tally.moments, tally.calls = len(self._moments), len(self.calls)
         return tally

@@ -1,8 +1,8 @@
 """What a storage should show after each call of a trace: the same calls, made to the storage in memory.
 
-The two implementations share nothing of how they keep things (`tests/contracts` holds them to the same answers). Where a
-process ended without closing, the next one finds what there was at some moment since the last acknowledged call, and says
-which; from there the history goes on.
+The two implementations share nothing of how they keep things (`tests/contracts` holds them to the same answers). A process
+finds what there was at some moment since the last acknowledged call of the one before it, and says which; from there the
+history goes on. Only after a close that was done there is one such moment; one that was cut off need not have kept anything.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def ledger_history(calls: Sequence[Made]) -> History[Ledger]:
     durable = 0
     for number, made in enumerate(calls, 1):
         if isinstance(made.call, Open) and made.done is not None:
-            if len(lineage) > 1 and not isinstance(calls[lineage[-1] - 1].call, Close):
+            if len(lineage) > 1 and not replay.is_what(made.result):
                 lineage = _found(calls, lineage, durable, made.result)
                 replay = _replayed(calls, lineage)
             replay.disk.uuid = made.result.uuid
@@ -56,7 +56,7 @@ def _found(calls: Sequence[Made], lineage: list[int], durable: int, recovered: R
     for place in range(len(lineage), 0, -1):
         if lineage[place - 1] < durable:
             break
-        if _replayed(calls, lineage[:place]).recovered() == evolve(recovered, uuid=""):
+        if _replayed(calls, lineage[:place]).is_what(recovered):
             return lineage[:place]
     raise Lost(f"the next process found {recovered}, which was so at no moment from call {durable} to call {lineage[-1]}")
 
@@ -80,9 +80,9 @@ class Replay:
     def _reopened(self) -> Recovered:
         return result_of(self._storage.open())
 
-    def recovered(self) -> Recovered:
+    def is_what(self, recovered: Recovered) -> bool:
         """But for the uuid."""
-        return evolve(self._reopened(), uuid="")
+        return evolve(self._reopened(), uuid=recovered.uuid) == recovered
 
     def show(self) -> Ledger:
         return show(self._storage, self._reopened())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from attrs import evolve, frozen
 
@@ -34,6 +34,9 @@ class Judge:
         if len(history) != len(calls) + 1:
             raise ValueError(f"{len(calls)} calls, and {len(history)} things shown")
         self.calls, self.history = calls, history
+        self._marked: dict[Hashable, list[int]] = {}
+        for number, shown in enumerate(history):
+            self._marked.setdefault(shown.mark, []).append(number)
         self._begun = [made.begun for made in calls]
         acknowledged = sorted(
             (m.done, n) for n, m in enumerate(calls, 1) if m.done is not None and isinstance(m.call, DURABLE)
@@ -63,7 +66,8 @@ class Judge:
         if isinstance(found, Refused):
             return Verdict(self, found, frozenset(), frozenset())
         same, but_for_uuid = set(), set()
-        for number, shown in enumerate(self.history):
+        for number in self._marked.get(found.mark, ()):
+            shown = self.history[number]
             if found.is_same_as(shown):
                 same.add(number)
             elif isinstance(shown, Ledger) and found.is_same_as(evolve(shown, uuid=None)):  # type: ignore[arg-type]

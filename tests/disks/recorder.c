@@ -86,7 +86,8 @@ static void die(const char *why)
     abort();
 }
 
-__attribute__((constructor)) static void begin(void)
+/* Also for a fork that has other variables than the program it came from. */
+__attribute__((constructor)) void recorder_begin(void)
 {
     const char *dir = getenv("RECORDER_DIR"), *to = getenv("RECORDER_TRACE");
     if (!dir || !to)

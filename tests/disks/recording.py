@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import shutil
 import signal
@@ -88,6 +90,40 @@ class End:
         return cls(how, int(number))
 
 
+class Nursery:
+    """A process with the recorder, which has imported what a workload needs. Those that are recorded are forks of it: a
+    short one would otherwise spend most of its time on imports."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.disks.workload", "--serve"],
+            cwd=ROOT,
+            env=os.environ | {"LD_PRELOAD": str(recorder())},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def live(self, arguments: Sequence[str], variables: Mapping[str, str], text: Path) -> int:
+        """The exit code of one process. What it says is in that file."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([arguments, variables, str(text)]), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """It ends with its input."""
+        self._process.communicate()
+
+
+@cache
+def nursery() -> Nursery:
+    """That of this process."""
+    opened = Nursery()
+    atexit.register(opened.close)
+    return opened
+
+
 def record(
     workload: str, seed: int, steps: int, mutant: str | None = None, ends: Sequence[End] = (), start: State | None = None
 ) -> Recording:
@@ -99,17 +135,18 @@ def record(
         if start is not None:
             start.lay(directory)
         nonces.write_bytes(Random(seed).randbytes(NONCES))
-        command = [sys.executable, "-m", "tests.disks.workload", workload, "--directory", str(directory)]
-        command += ["--seed", str(seed), "--steps", str(steps), *(["--mutant", mutant] if mutant else [])]
+        arguments = [workload, f"--directory={directory}", f"--seed={seed}", f"--steps={steps}"]
+        arguments += [f"--mutant={mutant}"] if mutant else []
         lives = []
         for life, end in enumerate((*ends, None), start=0 if start is None else LATER_LIVES):
-            trace = directory.with_name(f"trace-{life}")
+            trace, text = (directory.with_name(f"{name}-{life}") for name in ("trace", "text"))
             variables = environment(directory, trace) | {"RECORDER_RANDOM": str(nonces)}
             if end is not None:
                 variables[f"RECORDER_{end.how.upper()}"] = str(end.number)
-            done = subprocess.run([*command, "--life", str(life)], cwd=ROOT, env=os.environ | variables, check=False)
-            if done.returncode not in (0, *([] if end is None else [BROKEN_EXIT, -signal.SIGKILL])):
-                raise subprocess.CalledProcessError(done.returncode, command)
+            code = nursery().live([*arguments, f"--life={life}"], variables, text)
+            if code not in (0, *([] if end is None else [BROKEN_EXIT, -signal.SIGKILL])):
+                print(text.read_text(), file=sys.stderr)
+                raise subprocess.CalledProcessError(code, arguments)
             lives.append(read_trace_file(trace))
         return checked(Recording(joined(lives), start.tree if start else {}), directory)
 

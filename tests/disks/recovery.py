@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ class Ledger:
     changes: tuple[CatalogChange, ...]
     digests: tuple[bytes | None, ...]
     state_hash: str
+
+    @property
+    def mark(self) -> Hashable:
+        """The same for what is the same, whatever the uuid; seldom for anything else."""
+        return self.applied, len(self.entries), self.state_hash
 
     def is_same_as(self, expected: Ledger) -> bool:
         return self == (evolve(expected, uuid=self.uuid) if expected.uuid is None else expected)
@@ -154,6 +160,10 @@ class Views:
     """What a store of views shows."""
 
     view: View | None
+
+    @property
+    def mark(self) -> Hashable:
+        return self.view.version if self.view else None
 
     def is_same_as(self, expected: Views) -> bool:
         return self == expected

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 
 import pytest
+from attrs import evolve
 
+from tests.disks.calls import Apply, Close
 from tests.disks.campaign import Campaign, Plan, campaign, ends_before_answers, plans
-from tests.disks.choices import all_subsets
-from tests.disks.explore import CASES, Explorer, Tally
-from tests.disks.recording import COMPILERS, End
+from tests.disks.choices import all_subsets, choices
+from tests.disks.explore import CASES, Explorer, Spec, Tally
+from tests.disks.recording import COMPILERS, End, nursery
 from tests.disks.trace import Rename, Sync, Truncate, Unlink, Write
 from tests.integration.storm.needs import need
 
@@ -64,8 +66,9 @@ def test_a_recording_is_the_same_for_the_same_seed(workload: str) -> None:
     """Else the command that comes with a violation would not show it."""
     seed = Random().randrange(1_000_000)
     print("seed", seed)
-    first, second = Plan(workload, seed, 15).record(), Plan(workload, seed, 15).record()
-    assert first.trace == second.trace
+    first = Plan(workload, seed, 15).record()
+    nursery.cache_clear()  # the second has other hashes
+    assert first.trace == Plan(workload, seed, 15).record().trace
 
 
 # Processes that end, on a machine that goes on; and later its power fails
@@ -93,6 +96,20 @@ def test_what_a_failed_sync_has_left_in_memory_only_does_not_come_between(which:
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_view_that_a_killed_register_had_not_synced_is_durable_before_the_next_tells_of_it(which: int) -> None:
     check_around("views", ends_before_answers(Plan("views", SEED, 2), "kill")[which], 40)
+
+
+def test_what_a_power_failure_while_the_storage_closes_has_lost_is_applied_again() -> None:
+    """What was applied last is durable only once it has closed."""
+    plan, result = Plan("ledger", SEED, 60), Campaign()
+    _, before = plan.explorer()
+    at = next(n for n, pair in enumerate(pairwise(before.calls), 2) if [type(made.call) for made in pair] == [Apply, Close])
+    events = before.calls[at - 1].begun
+    point = next(point for point in before.points() if point.events == events)
+    after = Spec(events, point.file_system, next(choices(point, Random(SEED))))
+    again = result.add(evolve(plan, after=after), 60)
+    opened = next(made for made in again.calls if made.begun)
+    assert opened.result.applied < before.judge.history[at].applied
+    check(result, 60)
 
 
 @pytest.mark.long
@@ -123,6 +140,6 @@ class TestEvenShards:
 
 @pytest.mark.long
 class TestOddShards:
-    @pytest.mark.parametrize("shard", [1, 3, 7])
+    @pytest.mark.parametrize("shard", [1, 3, 5, 7])
     def test_whatever_a_power_failure_leaves(self, shard: int) -> None:
         check(campaign(STATES_OF_A_SHARD, plans(1000 * (shard + 1))), STATES_OF_A_SHARD)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from tests.contracts.storage_worlds import result_of
+from tests.contracts.storage_worlds import Log, result_of
 from tests.disks.__main__ import one
-from tests.disks.calls import Apply, Flush, Made, Open, RenewUuid, Save, calls_of
+from tests.disks.calls import Apply, Close, Flush, Made, Open, RenewUuid, Save, calls_of
 from tests.disks.campaign import Plan, ends_before_answers
 from tests.disks.crash import KEPT, FileSystem, State, points
 from tests.disks.explore import CASES, Explorer, Spec, Tally
@@ -97,6 +97,40 @@ def test_a_process_that_comes_back_to_less_is_noticed_at_once() -> None:
     calls = Made(Open(), 1, 2, opened("a")), Made(Save(HardState(1), ()), 3, 4), Made(Open(), 5, 6, opened("a"))
     with pytest.raises(Lost, match="at no moment from call 2 to call 2"):
         ledger_history(calls)
+
+
+LOG = Log()
+ENTRIES = LOG.noop(), LOG.noop()
+
+
+def closing(done: int | None, applied: int) -> tuple[Made, ...]:
+    """Two entries are saved, one after the other applied, the first durably. While it closes, the process ends, or it is
+    done with that; the next finds so many applied, and applies what is left."""
+    found = evolve(opened("a"), entries=ENTRIES, applied=applied)
+    return (
+        Made(Open(), 1, 2, opened("a")),
+        Made(Save(None, ENTRIES), 3, 4),
+        Made(Apply(ENTRIES[:1]), 5, 6),
+        Made(Flush(), 7, 8),
+        Made(Apply(ENTRIES[1:]), 9, 10),
+        Made(Close(), 11, done),
+        Made(Open(), 13, 14, found),
+        Made(Apply(ENTRIES[applied:]), 15, 16),
+    )
+
+
+@pytest.mark.parametrize(("done", "applied"), [(None, 1), (None, 2), (12, 2)])
+def test_what_was_applied_is_there_after_a_close_or_need_not_be_where_that_was_cut_off(
+    done: int | None, applied: int
+) -> None:
+    history = ledger_history(closing(done, applied))
+    assert [shown.applied for shown in history] == [0, 0, 0, 1, 1, 2, 2, applied, 2]
+
+
+@pytest.mark.parametrize(("done", "applied", "call"), [(None, 0, 4), (12, 1, 6)])
+def test_a_process_that_closes_loses_nothing_durable(done: int | None, applied: int, call: int) -> None:
+    with pytest.raises(Lost, match=f"at no moment from call {call} to call 6"):
+        ledger_history(closing(done, applied))
 
 
 # A trace that lies about its syncs

@@ -1,15 +1,19 @@
 """What a replica asks of its storage, drawn from a seed: `python -m tests.disks.workload ledger --directory DIR --seed 1`.
 
 It runs in a process of its own, with the recorder, and is the same for the same seed: jobs run inline, uuids are drawn,
-and the clock is advanced by hand.
+and the clock is advanced by hand. With `--serve`, one process after the other is forked, each for a line of the input
+(`recording.Nursery`).
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import json
 import os
 import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -250,7 +254,24 @@ def run(workload: str, directory: Path, seed: int, steps: int, mutant: str | Non
         os._exit(BROKEN_EXIT)  # at once, as the process of a replica does; nothing is closed
 
 
-def main() -> None:
+def serve() -> None:
+    """A line has the arguments of a process, its variables, and the file for what it says; the answer is its exit code."""
+    for line in sys.stdin:
+        arguments, variables, text = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            said = os.open(text, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(said, sys.stdout.fileno())
+            os.dup2(said, sys.stderr.fileno())
+            os.environ.update(variables)
+            ctypes.CDLL(None).recorder_begin()
+            main(arguments)
+            return
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.disks.workload", description=__doc__)
     parser.add_argument("workload", choices=WORKLOADS)
     parser.add_argument("--directory", type=Path, required=True)
@@ -258,9 +279,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--mutant", choices=sorted(MUTANTS))
     parser.add_argument("--life", type=int, default=0, help="which process this is in the same directory, from 0")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     run(options.workload, options.directory, options.seed, options.steps, options.mutant, options.life)
 
 
 if __name__ == "__main__":
-    main()
+    serve() if sys.argv[1:] == ["--serve"] else main()
