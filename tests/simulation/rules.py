@@ -39,9 +39,12 @@ class Rules:
         if self._disks.setdefault(process.id, process.disk.uuid) != process.disk.uuid:
             self._forgot(process)
         self._office[process.id] = None
-        view = process.disk.hard_state.view
-        if self._appointed and view is not None:  # a crash may have kept a write of which nobody heard the end
-            self._check(self._registers.held, process.id, view)
+        if self._appointed:  # a crash may have kept a write of which nobody heard the end
+            hard_state = process.disk.hard_state
+            if hard_state.promised != NO_CLAIM:
+                self._registers.promised(process.id, hard_state.promised[1])
+            if hard_state.view is not None:
+                self._check(self._registers.held, process.id, hard_state.view)
         self._check(self._rises.started, process.id, process.disk.uuid, process.node.log.applied)
 
     def _forgot(self, process: Process) -> None:

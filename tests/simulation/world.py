@@ -181,6 +181,10 @@ class World(Stage, Cluster):
         Deferred.fromCoroutine(process.replica.stop()).addBoth(over)
         self.clock.callLater(patience, over)
 
+    def may_forget(self) -> bool:
+        """A disk on which rot was found is gone, although it still has its name until it is opened."""
+        return super().may_forget() and not any(voter.disk.condemned for voter in self.voters)
+
     def all_remember(self) -> bool:
         """Everyone has the latest view on disk, and none is on its way."""
         known = all(voter.up and voter.disk.hard_state.view == self.rules.views.present for voter in self.voters)
