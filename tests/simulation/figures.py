@@ -97,6 +97,7 @@ def main() -> int:
                 runs = list(pool.imap_unordered(measure, work))
                 rows.append(row(name, election, runs, monotonic() - began))
                 broken = broken or any(run.broken for run in runs)
+                print(", ".join(f"{what} {cell}" for what, cell in zip(COLUMNS, rows[-1], strict=True)), file=sys.stderr)
     print(f"{options.count} schedules each, {options.processes} processes on {os.cpu_count()} cores:\n\n{table(rows)}")
     return 1 if broken else 0
 

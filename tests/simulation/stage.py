@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tests.simulation.cluster import Process, leading
 from tests.simulation.mischief import End
@@ -17,7 +18,10 @@ REST = 15.0
 
 
 class Stage(Witness):
-    """A witness of replicas that can be killed and healed. `clients` wait for answers; see `waits_for`."""
+    """A witness of replicas that can be killed and healed. `clients` say what they wait for, by their names."""
+
+    processes: Mapping[str, Process]
+    clients: Mapping[str, Any]
 
     def __init__(
         self,

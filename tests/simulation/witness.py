@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tests.simulation.checkers import (
     CommittedForEver,
@@ -36,8 +37,13 @@ class Failed(AssertionError):
 
 
 class Witness:
-    """`trace` is given each line of what happens; `messages` each message as it is sent, with the delays of its copies."""
+    """`trace` is given each line of what happens; `messages` each message as it is sent, with the delays of its copies.
 
+    A simulator that is one has these; its `timeline` has the time (`now`), its `clock` calls later.
+    """
+
+    timeline: Any
+    clock: Any
     config: NodeConfig
     voters: Sequence[Process]
     registrar: Registrar | None
