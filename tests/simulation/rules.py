@@ -41,10 +41,10 @@ class Rules:
         self._office[process.id] = None
         if self._appointed:  # a crash may have kept a write of which nobody heard the end
             hard_state = process.disk.hard_state
-            if hard_state.promised != NO_CLAIM:
-                self._registers.promised(process.id, hard_state.promised[1])
             if hard_state.view is not None:
                 self._check(self._registers.held, process.id, hard_state.view)
+            if hard_state.promised != NO_CLAIM:
+                self._registers.promised(process.id, hard_state.promised[1])
         self._check(self._rises.started, process.id, process.disk.uuid, process.node.log.applied)
 
     def _forgot(self, process: Process) -> None:
