@@ -13,6 +13,7 @@ from tests.core.snapshots import Part, PartReply, Receiver, Sender
 from tests.core.timeline import Life
 from toystore.consensus.messages import AppendReply, Entry, HeartbeatReply, Message, NodeId
 from toystore.consensus.node import Node, NotLeading, Ready
+from toystore.consensus.ready import NOTHING
 
 if TYPE_CHECKING:
     from tests.core.world import CoreWorld
@@ -174,15 +175,14 @@ class Process:
     # The loop
 
     def act(self) -> None:
-        """Do what is ready, until nothing is."""
+        """Do what is ready. Nothing of it comes back before its time: once is enough."""
         if not self.up:
             return
         node = self.node
-        while self._receiver.waiting is None or not self._waits_to_install():
+        if self._receiver.waiting is None or not self._waits_to_install():
             ready = node.ready()
-            if ready.nothing:
-                break
-            self._carry_out(ready)
+            if ready is not NOTHING:
+                self._carry_out(ready)
         leads = node.leadership is not None
         if leads is not self.led or node.log.commit != self.commit_seen or node.hard_state.term != self.term_seen:
             if self.led and not leads:
