@@ -8,7 +8,7 @@ from random import Random
 from tests.core.points import core_points
 from tests.simulation.mischief import ALL, LEADER, REGISTER
 from tests.simulation.plan import ANYONE, Fault, Plan
-from tests.simulation.themes import QUICK, REGISTER_NODE, Theme
+from tests.simulation.themes import QUICK, REGISTER_NODE, Theme, voters_of
 from toystore.consensus.settings import Limits
 
 
@@ -19,16 +19,12 @@ def _times(random: Random, plan: Plan, every: float) -> Iterator[float]:
         at += every * random.uniform(0.8, 1.2)
 
 
-def _voters(plan: Plan) -> list[str]:
-    return [f"order-{n + 1}" for n in range(plan.shape.voters)]
-
-
 def _late_pings(random: Random, plan: Plan) -> Iterator[Fault]:
     """Leadership is handed over; the register has stored the view that says so and tells it to one, late; then its disk is
     gone. Whoever takes over must have been promised that what the first one says comes too late."""
     stored = "a view is stored"
     for at in _times(random, plan, 1.3):
-        node, *others = random.sample(_voters(plan), plan.shape.voters)
+        node, *others = random.sample(voters_of(plan), plan.shape.voters)
         yield Fault("transfer", "", at, node)
         yield Fault(
             "delay", "of any kind", at, REGISTER_NODE, (node,), "", random.uniform(0.2, 0.6), by=random.uniform(0.03, 0.4)
@@ -58,7 +54,7 @@ def _late_answers(random: Random, plan: Plan) -> Iterator[Fault]:
 
 def _founding(random: Random, plan: Plan) -> Iterator[Fault]:
     """When all begins, some are not there yet, or do not hear one another, or fall as soon as they have begun."""
-    for voter in _voters(plan):
+    for voter in voters_of(plan):
         at = random.uniform(0.0, 0.3)
         match random.randrange(5):
             case 0:
@@ -71,14 +67,14 @@ def _founding(random: Random, plan: Plan) -> Iterator[Fault]:
             case 3:
                 yield Fault("pause", "", at, voter, (), "", random.uniform(0.1, 1.5))
     for at in _times(random, plan, 4.0):
-        yield Fault("wipe", "", at, random.choice(_voters(plan)), (), "", random.uniform(0.02, 1.0))
+        yield Fault("wipe", "", at, random.choice(voters_of(plan)), (), "", random.uniform(0.02, 1.0))
 
 
 def _forgetting(random: Random, plan: Plan) -> Iterator[Fault]:
     """Disks that lie, are wiped, or fail to sync, with nothing else wrong."""
     at = 2.0
     while at < plan.seconds - 4.0:
-        voter = random.choice(_voters(plan))
+        voter = random.choice(voters_of(plan))
         if random.random() < 0.6:
             yield Fault("lie", "", at, voter, (), "", random.uniform(0.05, 0.6))
         else:
@@ -91,7 +87,7 @@ def _alone_with_the_register(random: Random, plan: Plan) -> Iterator[Fault]:
     the register's disk is gone, and the others, who know of none of this, are back: they must wait for it."""
     at = 1.5
     while at < plan.seconds - 4.0:
-        alone, seconds = random.choice(_voters(plan)), random.uniform(1.2, 1.9)
+        alone, seconds = random.choice(voters_of(plan)), random.uniform(1.2, 1.9)
         yield Fault("cut", "halves", at, alone, (REGISTER_NODE,), "", seconds)
         gone = at + seconds - random.uniform(0.01, 0.1)
         yield Fault("register is lost", "", gone, REGISTER, (), "", random.uniform(0.01, 0.15))
@@ -102,7 +98,7 @@ def _alone_with_the_register(random: Random, plan: Plan) -> Iterator[Fault]:
 def _slow_and_behind(random: Random, plan: Plan) -> Iterator[Fault]:
     """Disks stall while the log is cut down: a snapshot is sent to one that has what is in it already, and more."""
     for at in _times(random, plan, 1.0):
-        node, seconds = random.choice(_voters(plan)), random.uniform(0.15, 0.8)
+        node, seconds = random.choice(voters_of(plan)), random.uniform(0.15, 0.8)
         yield Fault("stall", "", at, node, (), "", seconds)
         yield Fault("compact", "", at + seconds * random.uniform(0.5, 1.0), LEADER)
         if random.random() < 0.5:
@@ -115,7 +111,7 @@ def _late_acknowledgements(random: Random, plan: Plan) -> Iterator[Fault]:
     committed is part of what the first one has; and the log is cut there. The first one is sent a snapshot of what it has,
     while its acknowledgements of more are under way."""
     for at in _times(random, plan, 1.3):
-        late, other = random.sample(_voters(plan), 2)
+        late, other = random.sample(voters_of(plan), 2)
         yield Fault("delay", "replies", at, late, (ANYONE,), "", 0.6, by=random.uniform(0.3, 0.5))
         yield Fault("delay", "replies", at, other, (ANYONE,), "", 0.6, by=random.uniform(0.03, 0.1))
         alone = at + random.uniform(0.1, 0.3)
@@ -130,7 +126,7 @@ def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
     step = (plan.seconds - 2.0) / len(points)
     for count, point in enumerate(points):
         at, seconds = 1.0 + count * step, random.uniform(0.1, 0.6)
-        voter, other = random.sample(_voters(plan), 2)
+        voter, other = random.sample(voters_of(plan), 2)
         if point.startswith("when "):
             by = random.uniform(0.0, 0.01)
             yield Fault("crash", "loses", at, ANYONE, (), point.removeprefix("when "), random.uniform(0.01, 0.3), by=by)

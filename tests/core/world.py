@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 from attrs import evolve
@@ -27,6 +27,7 @@ from tests.simulation.mischief import Mischief
 from tests.simulation.plan import Plan
 from tests.simulation.stage import REST, Stage
 from tests.simulation.watch import SENT
+from tests.simulation.witness import Messages, Trace
 from toystore.consensus.messages import Append, Ask, Heartbeat, Message, Ping
 from toystore.replication.snapshots import SnapshotChunk
 
@@ -36,12 +37,7 @@ OF_OFFICES = {Append, Heartbeat, Ask, Ping}
 
 
 class CoreWorld(Stage):
-    def __init__(
-        self,
-        plan: Plan,
-        trace: Callable[[str], None] | None = None,
-        messages: Callable[[float, Message, Sequence[float]], None] | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, trace: Trace | None = None, messages: Messages | None = None) -> None:
         super().__init__(plan, trace, messages)
         self.clock = self.timeline = Timeline()
         shape = plan.shape

@@ -18,10 +18,15 @@ from tests.simulation.plan import Plan
 from tests.simulation.shrink import Budget, shrink
 
 
-def replay(lane: str, plan: str) -> dict[str, Any] | None:
-    """What a plan, in JSON, breaks, and when; None where it breaks nothing."""
-    outcome = LANES[lane].play(Plan.from_json(plan))
+def broken(lane: str, plan: Plan) -> dict[str, Any] | None:
+    """What it breaks, and when; None where it breaks nothing."""
+    outcome = LANES[lane].play(plan)
     return {"what": outcome.what, "at": outcome.at} if outcome.what else None
+
+
+def replay(lane: str, plan: str) -> dict[str, Any] | None:
+    """As `broken`, of a plan in JSON."""
+    return broken(lane, Plan.from_json(plan))
 
 
 def made_small(lane: str, plan: str) -> str:
@@ -35,7 +40,7 @@ def main(lane: str, election: str, first: str, many: str, theme: str = "") -> No
     for seed in range(int(first), int(first) + int(many)):
         plan = LANES[lane].draw(seed, election, theme)
         played += 1
-        found = replay(lane, plan.to_json())
+        found = broken(lane, plan)
         if found is not None:
             print(json.dumps({"played": played, "plan": plan.to_json(), **found}))
             return

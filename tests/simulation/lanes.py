@@ -18,7 +18,7 @@ from tests.simulation import swarm
 from tests.simulation.mischief import points_of
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.stage import Stage
-from tests.simulation.witness import Failed
+from tests.simulation.witness import Failed, Messages, Trace
 from tests.simulation.world import World
 
 ELECTIONS = ("raft", "appointed")
@@ -50,12 +50,7 @@ class Lane:
     world: Callable[..., Stage]
     points: Callable[[str], tuple[str, ...]]
 
-    def play(
-        self,
-        plan: Plan,
-        trace: Callable[[str], None] | None = None,
-        messages: Callable[[float, object, object], None] | None = None,
-    ) -> Outcome:
+    def play(self, plan: Plan, trace: Trace | None = None, messages: Messages | None = None) -> Outcome:
         """What breaks the run itself has broken a promise as well."""
         world = self.world(plan, trace, messages)
         at, what = 0.0, ""

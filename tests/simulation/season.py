@@ -8,18 +8,16 @@ import pytest
 
 from tests.simulation.lanes import LANES, Lane, Outcome
 from tests.simulation.plan import Plan
+from tests.simulation.witness import Failed
 
 
 def play(lane: Lane, plan: Plan, theme: str = "") -> Outcome:
     """Fails as a test does, with the command that repeats it."""
     outcome = lane.play(plan)
     if outcome.what:
-        command = f"python -m tests.simulation {plan.seed} --lane {lane.name} --election {plan.election}"
         of_a_theme = f" --theme '{theme}'" if theme else ""
-        pytest.fail(
-            f"seed {plan.seed}, {plan.election}, at {outcome.at:.6f} s: {outcome.what}\n"
-            f"To repeat it: {command}{of_a_theme} --trace"
-        )
+        command = f"python -m tests.simulation {plan.seed} --lane {lane.name} --election {plan.election}{of_a_theme} --trace"
+        pytest.fail(f"{Failed(plan, outcome.at, outcome.what)}\nTo repeat it: {command}")
     return outcome
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.simulation.cluster import Process, leading
 from tests.simulation.mischief import End
 from tests.simulation.network import Links
 from tests.simulation.plan import ANYONE, Plan
-from tests.simulation.witness import Witness
-from toystore.consensus.messages import Message
+from tests.simulation.witness import Messages, Trace, Witness
 from toystore.consensus.views import View
 
 REST = 15.0
@@ -23,12 +22,7 @@ class Stage(Witness):
     processes: Mapping[str, Process]
     clients: Mapping[str, Any]
 
-    def __init__(
-        self,
-        plan: Plan,
-        trace: Callable[[str], None] | None,
-        messages: Callable[[float, Message, Sequence[float]], None] | None,
-    ) -> None:
+    def __init__(self, plan: Plan, trace: Trace | None = None, messages: Messages | None = None) -> None:
         super().__init__(plan, trace, messages)
         self.links = Links(plan.stream, lambda: self.timeline.now)
         self._slow: list[tuple[str, float, float]] = []

@@ -36,6 +36,11 @@ def _times(random: Random, rate: float, plan: Plan) -> Iterator[float]:
         at += random.expovariate(rate)
 
 
+def _names(plan: Plan) -> list[str]:
+    """Of the catalogs."""
+    return [f"catalog-{catalog + 1}" for catalog in range(plan.shape.learners)]
+
+
 def _catalog(random: Random, plan: Plan) -> str:
     return f"catalog-{random.randint(1, plan.shape.learners)}"
 
@@ -57,9 +62,9 @@ def _feeds(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
 
 
 def _late_answers(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
-    for catalog in range(plan.shape.learners):
+    for name in _names(plan):
         share, by = random.uniform(0.2, 0.8), random.choice((0.05, 0.3, 1.0)) * random.uniform(0.5, 1.0)
-        yield Fault("late answers", "", 0.0, f"catalog-{catalog + 1}", (), "", plan.seconds, share, by)
+        yield Fault("late answers", "", 0.0, name, (), "", plan.seconds, share, by)
     for at in _times(random, rate, plan):
         who, moment = random.choice((ANYONE, _front(random, plan))), random.choice(("", "a lookup is asked"))
         yield Fault("feed is cut", "", at, who, (), moment, random.choice((0.05, 0.3, 1.0)), 0.0, 0.0)
@@ -79,15 +84,14 @@ def _alone(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
     for at in _times(random, 0.25 * rate, plan):
         seconds, all_of_them, way = random.uniform(2.5, 8.0), random.random() < 0.6, random.choice(("one", "in"))
         first = _catalog(random, plan)
-        for catalog in range(plan.shape.learners):
-            name = f"catalog-{catalog + 1}"
+        for name in _names(plan):
             if all_of_them or name == first:
                 yield Fault("cut", way, at, name, (), "", seconds)
 
 
 def _deposed(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
     """The leader is left with catalogs and a front end; others elect another."""
-    names = [f"catalog-{catalog + 1}" for catalog in range(plan.shape.learners)]
+    names = _names(plan)
     for at in _times(random, 0.25 * rate, plan):
         camp = random.sample(names, random.randint(1, len(names))) + random.choice(([], [_front(random, plan)]))
         yield Fault("cut", "halves", at, LEADER, tuple(sorted(camp)), "", random.uniform(2.0, 8.0))
@@ -95,9 +99,8 @@ def _deposed(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
 
 def _deaf(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:
     """A front end hears no catalog for longer than anything in its cache may be used."""
-    catalogs = tuple(f"catalog-{catalog + 1}" for catalog in range(plan.shape.learners))
     for at in _times(random, 0.3 * rate, plan):
-        yield Fault("cut", "pair", at, _front(random, plan), catalogs, "", random.uniform(3.5, 8.0))
+        yield Fault("cut", "pair", at, _front(random, plan), tuple(_names(plan)), "", random.uniform(3.5, 8.0))
 
 
 def _fronts(random: Random, plan: Plan, rate: float) -> Iterator[Fault]:

@@ -36,7 +36,7 @@ def _times(plan: Plan, every: float) -> Iterator[float]:
         at += every
 
 
-def _voters(plan: Plan) -> list[str]:
+def voters_of(plan: Plan) -> list[str]:
     return [f"order-{n + 1}" for n in range(plan.shape.voters)]
 
 
@@ -59,7 +59,7 @@ def _duel(random: Random, plan: Plan) -> Iterator[Fault]:
     """One voter is between two camps that do not hear one another. It is paused, so that both ask it in the same term;
     everything comes to it twice; and it dies when it has voted, to be back within milliseconds."""
     for at in _times(plan, 1.6):
-        voters = _voters(plan)
+        voters = voters_of(plan)
         random.shuffle(voters)
         between, *camp = voters
         half = len(camp) // 2
@@ -78,7 +78,7 @@ def _stale_tail(random: Random, plan: Plan) -> Iterator[Fault]:
     """A leader alone with its clients writes what will never be committed; the next one's heartbeats reach it before
     its appends do; and some fall as soon as they have dropped it."""
     for at in _times(plan, 2.5):
-        alone, node = random.uniform(0.6, 1.5), random.choice(_voters(plan))
+        alone, node = random.uniform(0.6, 1.5), random.choice(voters_of(plan))
         who = random.choice((LEADER, LEADER, node))
         yield Fault("cut", "one", at, who, (), "", alone)
         if random.random() < 0.5:
@@ -105,7 +105,7 @@ def _late_requests(random: Random, plan: Plan) -> Iterator[Fault]:
     """Requests of clients arrive when they are long given up, at a leader that serves; there is little in stock."""
     fronts = [f"front-{n + 1}" for n in range(plan.shape.fronts)]
     for at in _times(plan, 1.0):
-        front, voter = random.choice(fronts), random.choice((ANYONE, *_voters(plan)))
+        front, voter = random.choice(fronts), random.choice((ANYONE, *voters_of(plan)))
         kind, by = random.random(), random.uniform(0.4, 1.5)
         if kind < 0.5:
             yield Fault("delay", "of any kind", at, front, (voter,), "", random.uniform(0.2, 1.0), by=by)
@@ -119,7 +119,7 @@ def _late_requests(random: Random, plan: Plan) -> Iterator[Fault]:
 
 def _snapshots(random: Random, plan: Plan) -> Iterator[Fault]:
     """Somebody is away and needs a snapshot, which is interrupted, or comes from another leader than it began with."""
-    nodes = [*_voters(plan), *(f"catalog-{n + 1}" for n in range(plan.shape.learners))]
+    nodes = [*voters_of(plan), *(f"catalog-{n + 1}" for n in range(plan.shape.learners))]
     for at in _times(plan, 2.0):
         node, seconds = random.choice(nodes), random.uniform(0.2, 1.5)
         way = random.choice(("wipe", "cut", "cut", "crash"))
@@ -134,7 +134,7 @@ def _snapshots(random: Random, plan: Plan) -> Iterator[Fault]:
             case 0:
                 yield Fault("crash", "loses", at, LEADER, (), sent, down, by=by)
             case 1:
-                yield Fault("transfer", "", at, random.choice(_voters(plan)), (), sent, by=by)
+                yield Fault("transfer", "", at, random.choice(voters_of(plan)), (), sent, by=by)
             case 2:
                 yield Fault("crash", random.choice(("loses", "keeps")), at, node, (), installed, down, by=by)
             case 3:
@@ -147,7 +147,7 @@ def _register(random: Random, plan: Plan) -> Iterator[Fault]:
     """What the register has just stored, or is about to tell, is late, or old, or lost with its disk."""
     stored = "a view is stored"
     for at in _times(plan, 1.5):
-        voters = _voters(plan)
+        voters = voters_of(plan)
         node, other = random.sample(voters, 2)
         by = random.uniform(0.05, 0.5)
         yield Fault("crash", "loses", at, random.choice((LEADER, node)), (), "", random.uniform(0.1, 1.2))
@@ -174,7 +174,7 @@ def _register(random: Random, plan: Plan) -> Iterator[Fault]:
 def _joining(random: Random, plan: Plan) -> Iterator[Fault]:
     """Replicas leave and join; something befalls the leader, or the one that joins, in between."""
     for at in _times(plan, 2.0):
-        node, seconds = random.choice(_voters(plan)), random.uniform(0.8, 1.6)
+        node, seconds = random.choice(voters_of(plan)), random.uniform(0.8, 1.6)
         yield Fault("cut", "one", at, node, (), "", seconds)
         moment = random.choice(("a change is asked for", "somebody joins", "somebody is dropped", "a view is stored"))
         by, down = random.choice((0.0, random.uniform(0, 0.01))), random.uniform(0.05, 1.5)
@@ -204,8 +204,8 @@ def _old_leader(random: Random, plan: Plan) -> Iterator[Fault]:
 
 def _flapping(random: Random, plan: Plan) -> Iterator[Fault]:
     """One goes and comes again and again, while old copies of what the leader asks for are under way to the register."""
-    node = random.choice(_voters(plan))
-    for voter in _voters(plan):
+    node = random.choice(voters_of(plan))
+    for voter in voters_of(plan):
         yield Fault("reorder", "", 1.0, voter, (REGISTER_NODE,), "", plan.seconds, 0.4, by=1.5)
     for at in _times(plan, 0.7):
         yield Fault("crash", "loses", at, node, (), "", random.uniform(0.1, 0.3))
@@ -230,7 +230,7 @@ def _back_together(random: Random, plan: Plan) -> Iterator[Fault]:
 def _heir(random: Random, plan: Plan) -> Iterator[Fault]:
     """The highest is to join; the leader dies when something is committed that nobody else has been told of, and the next
     one when it has asked for the highest."""
-    node = _voters(plan)[-1]
+    node = voters_of(plan)[-1]
     for at in _times(plan, 2.5):
         away = random.uniform(0.5, 0.9)
         yield Fault("cut", "one", at, node, (), "", away)
@@ -243,13 +243,13 @@ def _heir(random: Random, plan: Plan) -> Iterator[Fault]:
 def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
     """Everything that can go wrong, one after the other, and a crash at every moment."""
     if plan.election == "raft":
-        yield Fault("lie", "", 1.0, random.choice(_voters(plan)), seconds=0.1)
+        yield Fault("lie", "", 1.0, random.choice(voters_of(plan)), seconds=0.1)
     points = [point for point in points_of(plan.election, plan.whole) if point != "lie"]
     random.shuffle(points)
     step = (plan.seconds - 4.0) / len(points)
     for place, point in enumerate(points):
         at, seconds = 3.5 + place * step, random.uniform(0.5, 0.9) * step
-        one, other = random.sample(_voters(plan), 2)
+        one, other = random.sample(voters_of(plan), 2)
         if point.startswith("when "):
             yield Fault("crash", "loses", at, ANYONE, (), point.removeprefix("when "), seconds)
         else:
@@ -262,9 +262,11 @@ def _one_of_each(random: Random, plan: Plan) -> Iterator[Fault]:
 def _behind_the_log(random: Random, plan: Plan) -> Iterator[Fault]:
     """Leaders fall, and who comes next has not carried out yet what is committed."""
     for at in _times(plan, 1.6):
-        yield Fault("slow apply", "", at, random.choice((ANYONE, *_voters(plan))), (), "", 1.0, by=random.uniform(0.03, 0.3))
+        yield Fault(
+            "slow apply", "", at, random.choice((ANYONE, *voters_of(plan))), (), "", 1.0, by=random.uniform(0.03, 0.3)
+        )
         kind = random.choice(("crash", "pause", "transfer"))
-        who = random.choice(_voters(plan)) if kind == "transfer" else LEADER
+        who = random.choice(voters_of(plan)) if kind == "transfer" else LEADER
         yield Fault(kind, "loses" if kind == "crash" else "", at + random.uniform(0.1, 0.6), who, (), "", 0.7)
 
 
@@ -272,7 +274,7 @@ def _islands(random: Random, plan: Plan) -> Iterator[Fault]:
     """No replica hears another, for longer than clients wait; they go on asking all of them. What the leader has taken in by
     then is carried out when all is over."""
     for at in _times(plan, 6.0):
-        for voter in _voters(plan):
+        for voter in voters_of(plan):
             yield Fault("cut", "one", at + random.uniform(0.0, 0.01), voter, (), "", random.uniform(2.5, 4.0))
 
 

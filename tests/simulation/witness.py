@@ -27,6 +27,9 @@ from toystore.consensus.messages import AppendReply, Ask, Entry, HardState, Hear
 from toystore.consensus.settings import NodeConfig
 from toystore.consensus.views import View
 
+Trace = Callable[[str], None]
+Messages = Callable[[float, Message, Sequence[float]], None]
+
 
 class Failed(AssertionError):
     """A run in which a promise was broken; says which, and when."""
@@ -49,12 +52,7 @@ class Witness:
     registrar: Registrar | None
     mischief: Mischief
 
-    def __init__(
-        self,
-        plan: Plan,
-        trace: Callable[[str], None] | None,
-        messages: Callable[[float, Message, Sequence[float]], None] | None,
-    ) -> None:
+    def __init__(self, plan: Plan, trace: Trace | None = None, messages: Messages | None = None) -> None:
         shape = plan.shape
         self.plan = plan
         self._trace, self._messages = trace, messages

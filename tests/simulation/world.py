@@ -27,6 +27,7 @@ from tests.simulation.shoppers import Shopper
 from tests.simulation.stage import REST, Stage
 from tests.simulation.store import Store
 from tests.simulation.watch import FailuresObserver, WatchedStorage, everything
+from tests.simulation.witness import Messages, Trace
 from toystore.consensus.messages import AppendReply, HeartbeatReply, Message
 from toystore.model import CatalogRow, LoadCatalog, Request
 from toystore.storage.interface import Applied
@@ -39,12 +40,7 @@ NAMES = ("Tux", "Fox", "Lego", "Whale")
 class World(Stage, Cluster):
     """The production loop, ledger and clients; where the plan says so, the whole store."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        trace: Callable[[str], None] | None = None,
-        messages: Callable[[float, Message, Sequence[float]], None] | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, trace: Trace | None = None, messages: Messages | None = None) -> None:
         Stage.__init__(self, plan, trace, messages)
         self._hash = hashlib.sha256()
         shape = plan.shape
